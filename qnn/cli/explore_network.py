@@ -38,7 +38,11 @@ def load_network(
     means, deviations = (for_pixels(each, images.x_train) for each in (mean, std))
     test = TestSet.of(network, images, samples, (means, deviations), asked_task(task))
     # Drawn as quantize draws them, so that its command makes the same network.
-    given = images_of(images.x_train, drawn(image_count(images.x_train), samples))
+    which = drawn(image_count(images.x_train), samples)
+    given, labels = images_of(images.x_train, which), images.y_train
+    if labels is not None:
+        each = labels if isinstance(labels, tuple) else (labels,)
+        labels = tuple(None if y is None else y[which] for y in each)
     # Of several inputs they are a tuple already.
     held = (given,) if isinstance(given, torch.Tensor) else tuple(given)
-    return FloatNetwork(network, held, test, means, deviations)
+    return FloatNetwork(network, held, test, means, deviations, labels)

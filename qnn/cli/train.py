@@ -267,7 +267,7 @@ def _named(option, texts) -> dict:
         if not name or not equals:
             raise typer.BadParameter(f"{option} needs NAME=VALUE, not '{text}'")
         try:
-            # JSON first: `--set ema=null` and `--set learn_exponents=true` are no texts.
+            # JSON first: `--set ema=null` and `--set learn_exponents=false` are no texts.
             values[name] = json.loads(value)
         except ValueError:
             values[name] = value

@@ -21,8 +21,10 @@ from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
 from qnn.ptq.auto.starts import Start
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.compare import TestSet
-from qnn.ptq.data import reals
+from qnn.ptq.data import Data, beside_labels, reals
+from qnn.ptq.labelled_errors import labelled_errors
 from qnn.ptq.uncalibrated import Uncalibrated
+from qnn.tasks.lost import OWN_ERROR
 
 Formats = tuple[int, int]  # bits of a weight code and of an activation
 START = "as it is"  # the name of the network whose channels are left as they are
@@ -30,7 +32,7 @@ START = "as it is"  # the name of the network whose channels are left as they ar
 
 @dataclass(frozen=True, eq=False)
 class FloatNetwork:
-    """A float network, training images without labels, and test images.
+    """A float network, training images, and test images.
 
     Members
     -------
@@ -38,6 +40,7 @@ class FloatNetwork:
     images : (count, ...) of each input, that formats, weights and judgement come from
     mean, std : of pixels, as ``quantize`` takes them
     test : that the full fidelity is tested on
+    labels : of the images, of the only output or of each in a tuple; None: there are none
     """
 
     model: nn.Module
@@ -45,12 +48,14 @@ class FloatNetwork:
     test: TestSet
     mean: Statistic | Sequence[Statistic] = None
     std: Statistic | Sequence[Statistic] = None
+    labels: Tensor | tuple[Tensor | None, ...] | None = None
     _builders: dict[Formats, Builder] = field(default_factory=dict, init=False, repr=False)
 
     @property
-    def given(self) -> Tensor | tuple[Tensor, ...]:
-        """The images as ``quantize`` takes them."""
-        return self.images if len(self.images) > 1 else self.images[0]
+    def given(self) -> Data:
+        """The images as ``quantize`` takes them, beside their labels."""
+        images = self.images if len(self.images) > 1 else self.images[0]
+        return beside_labels(images, self.labels, slice(None))
 
     @cached_property
     def _pixels(self):
@@ -101,7 +106,8 @@ class FloatNetwork:
         given = blocks_of(network.graph, self._reals)
         plain, images = _without_outliers(network, to_calibrate(given))
         split = Split.of(images, given)
-        held = HeldOut.of(plain.graph, split.held, self.test.kinds)
+        labelled = labelled_errors(network.graph, self.given, [given], self.test.kinds)
+        held = HeldOut.of(plain.graph, split.held, self.test.kinds, labelled)
         # Nothing of it goes to disk: what was found of a point is in the store.
         with designs_at(None, {}) as designs:
             return Builder({START: Start(lambda: plain)}, split, held, designs)
@@ -116,6 +122,9 @@ class FloatNetwork:
         # Test images too: the accuracy of the full fidelity is on them.
         arrays: list[Tensor | np.ndarray] = [*_parameters(self.fused), *self.images]
         arrays += [*self.test.inputs, *(y for y in self.test.labels if y is not None)]
+        if not all(kind.classifies for kind in self.test.kinds):
+            labels = self.labels if isinstance(self.labels, tuple) else (self.labels,)
+            arrays += [np.float64(OWN_ERROR), *(y for y in labels if y is not None)]
         for array in arrays:
             held = np.ascontiguousarray(np.asarray(array))
             digest.update(f"{held.shape} {held.dtype}".encode())

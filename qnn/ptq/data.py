@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from qnn.errors import ModelError, QnnWarning
 from qnn.nn.preprocess import Pixels
-from qnn.runtime.given import images_of
 from qnn.tasks.outputs import Labels
 
 Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
@@ -101,14 +100,16 @@ def labels_beside(part: Batch, inputs: int, outputs: int) -> Labels:
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def beside_labels(images: Tensor | tuple[Tensor, ...], labels: object, which: np.ndarray) -> Data:
+def beside_labels(
+    images: Tensor | tuple[Tensor, ...], labels: object, which: np.ndarray | slice
+) -> Data:
     """Data of some images of each input, and of their labels where there are some.
 
     Parameters
     ----------
     labels : of the only output, or a tuple of one entry for each, None where there are none
     """
-    chosen = images_of(images, which)
+    chosen = tuple(x[which] for x in images) if isinstance(images, tuple) else images[which]
     each = labels if isinstance(labels, tuple) else (labels,)
     if all(y is None for y in each):
         return chosen

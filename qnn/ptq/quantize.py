@@ -113,8 +113,9 @@ def quantize(
     task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses of
         rounding and of a ``Budget``; None: as labels beside the images tell, or else the outputs'
         shapes (see ``find_task``); of several outputs one entry each
-    target, seconds : points of accuracy, or percent of squared error, that "auto" may lose, by
-        default 0.5 or 2; and after which it tries no further design, by default 300, and more for
+    target, seconds : points of accuracy, or percent of the task's own squared error, which labels
+        beside the images tell (see ``qnn.ptq.labelled_errors``), that "auto" may lose, by default
+        0.5 or 2; and after which it tries no further design, by default 300, and more for
         networks of more products than ResNet-20
     auto : what layers cost in a search, and who is told of it; None: products, and ``print``
     requantize : leave out quantizers that the network brings along, but for their ranges

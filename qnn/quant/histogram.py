@@ -10,7 +10,7 @@ from torch import Tensor
 # A bin is then 1/8192 of the range: 64 bins for each step of 8 bits, and 128 KiB a tensor.
 BINS = 1 << 13  # on each side of zero
 LEAST_REACH = -126  # of a tensor of zeros: wherever float32 goes, more values widen it
-# In a processor's cache: a whole activation at a time takes eight times as long.
+# In a processor's cache: a whole activation at a time takes several times as long.
 PART = 1 << 18  # values that are counted at a time
 
 
@@ -53,7 +53,7 @@ class Histogram:
         # frexp gives a mantissa below 1: every value lies strictly inside the range.
         reach = max(LEAST_REACH, math.frexp(greatest)[1]) if greatest else LEAST_REACH
         scale = BINS * 2.0**-reach
-        # Powers of two from 1 on that float32 has make no value of it another one.
+        # Float32 times such a power of two is exact; below 1, small values might vanish.
         exact = flat.dtype == torch.float32 and 1 <= scale < 2.0**100
         counts = torch.zeros(2 * BINS, dtype=torch.int64, device=flat.device)
         zeros = 0

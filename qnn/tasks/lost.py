@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from qnn.tasks.kinds import TaskKind
-from qnn.tasks.losses import spread
 
 # A regression's own error is not known without labels: that of a model of R2 0.98 is a fiftieth of
 # the variance. Of one that upscales images it was an eighteenth, of one that counts pixels a 260th.
 OWN_ERROR = 0.02
-# Of the variance: labels that were learnt by heart would ask for more bits than there are.
+# The least own error, over the variance: a network that has learnt its labels by heart would else
+# need more bits than there are.
 LEAST_ERROR = 1e-3
+# Over the variance: labels that are nearer to the answers are these answers, but for rounding.
+SAME = 1e-9
 # Of answers that a float network held for nearly as likely, its own is right more often than the
 # other: of a DenseNet of 48 % on CIFAR-10, 7.4 % of answers changed on 10,000 training images that
 # it had not seen, 0.9 % were lost, and its own sureness would have said 0.3 %.
@@ -50,21 +52,32 @@ def unit_of(kinds: Sequence[TaskKind]) -> str:
     return "points" if any(kind.classifies for kind in kinds) else "%"
 
 
-def own_error(
-    inputs: Tensor, answers: Tensor, kind: TaskKind, labelled: float | None = None
-) -> float:
-    """The float network's squared error in its task, of values; estimated where nothing tells it.
+def told_error(inputs: Tensor, answers: Tensor, kind: TaskKind) -> float | None:
+    """The squared error of a network that gives its input back; None of any other.
 
     Parameters
     ----------
     inputs : what the answers are of, (images, ...)
-    labelled : the error that labels tell, of these images or of others; None: there are none
     """
-    known = labelled
-    if known is None and kind is TaskKind.RECONSTRUCTION and inputs.numel() == answers.numel():
-        known = float((inputs.reshape(answers.shape).double() - answers).square().mean())
-    # A perfect one is not one of this kind.
-    return max(known, LEAST_ERROR * spread(answers)) if known else OWN_ERROR * spread(answers)
+    if kind is not TaskKind.RECONSTRUCTION or inputs.numel() != answers.numel():
+        return None
+    return float((inputs.reshape(answers.shape).double() - answers).square().mean())
+
+
+def tells(error: float | None, unit: float) -> bool:
+    """Whether a squared error is that of a task; ``unit`` is the variance of the answers."""
+    return error is not None and error > SAME * unit
+
+
+def own_error(error: float | None, unit: float) -> float:
+    """The float network's squared error in its task, of values; estimated where nothing tells it.
+
+    Parameters
+    ----------
+    error : against labels, or against the input that is given back; None: neither is known
+    unit : the variance of the answers
+    """
+    return max(error, LEAST_ERROR * unit) if tells(error, unit) else OWN_ERROR * unit
 
 
 def lost_shares(answers: Tensor, got: Tensor, kind: TaskKind) -> Tensor:

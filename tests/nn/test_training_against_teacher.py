@@ -1,5 +1,6 @@
 """What training says is lost against a teacher is what quantization says, on the same images."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,22 @@ def test_labels_tell_a_regressions_own_error():
     report = train(quantized, (x, y), Recipe(steps=20, batch=32), teacher=model).held_out
     assert before.lost > 0
     assert report.lost_before.lost == pytest.approx(before.lost, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:train ended worse")
+def test_labels_of_probabilities_are_not_compared_with_scores():
+    x = torch.randn(COUNT, 6, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(dense(3), nn.Softmax(1)).eval()
+    quantized = quantize(model, x, weight_bits=2, task="regression")
+    y = torch.rand(COUNT, 3, generator=torch.Generator().manual_seed(1)).softmax(1)
+    lost, recipe = [], Recipe(steps=1, batch=32)
+    # Labels of the same spread, of other samples.
+    for labels in (y, y.flip(0)):
+        given, data = copy.deepcopy(quantized), (x, labels)
+        lost.append(train(given, data, recipe, teacher=model, task="regression").held_out)
+    assert lost[0].lost_before == lost[1].lost_before
 
 
 def test_without_a_teacher_nothing_is_said_to_be_lost():

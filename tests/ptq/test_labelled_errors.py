@@ -11,10 +11,9 @@ from qnn.frontend.run import blocks_of
 from qnn.ptq import labelled_errors as module
 from qnn.ptq.data import batches_of, listed
 from qnn.ptq.labelled_errors import labelled_errors
-from qnn.ptq.quantize import quantize
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.losses import spread
-from qnn.tasks.lost import LEAST_ERROR, OWN_ERROR, own_error
+from qnn.tasks.lost import LEAST_ERROR, OWN_ERROR, SAME, own_error
 from tests.ptq.auto.test_automatic import searched
 
 COUNT = 60
@@ -81,23 +80,57 @@ def test_labels_of_some_outputs_tell_of_these():
         assert errors(model, data, *kinds) == (None, None)
 
 
-def test_samples_beyond_enough_are_not_looked_at(monkeypatch):
-    monkeypatch.setattr(module, "ENOUGH", 10)
+def test_many_samples_are_looked_at_in_steps(monkeypatch):
+    monkeypatch.setattr(module, "ENOUGH", 20)
     model, x = made(lambda: nn.Linear(6, 2), 6)
     with torch.no_grad():
         y = model(x) + torch.randn(COUNT, 2)
-        wanted = squared(model(x[:10]), y[:10])
-    for data in ([(x, y)], [(x[:4], y[:4]), (x[4:], y[4:])]):
-        assert errors(model, data, TaskKind.REGRESSION) == (pytest.approx(wanted),)
+        wanted = pytest.approx(squared(model(x[::3]), y[::3]))
+    for data in ([(x, y)], [(x[:30], y[:30]), (x[30:], y[30:])]):
+        assert errors(model, data, TaskKind.REGRESSION) == (wanted,)
+
+
+def test_labels_of_some_batches_tell_by_these():
+    model, x = made(lambda: nn.Linear(6, 2), 6)
+    with torch.no_grad():
+        y = model(x) + torch.randn(COUNT, 2)
+        wanted = pytest.approx(squared(model(x[20:]), y[20:]))
+    assert errors(model, [x[:20], (x[20:], y[20:])], TaskKind.REGRESSION) == (wanted,)
+
+
+@pytest.mark.parametrize("share", [0.0, SAME / 10])
+def test_labels_that_are_the_answers_tell_nothing(share):
+    assert own_error(share * 7.0, 7.0) == own_error(None, 7.0) == OWN_ERROR * 7.0
 
 
 def test_labels_that_were_learnt_by_heart_leave_an_error():
-    x, answers = torch.zeros(COUNT, 6), torch.randn(COUNT, 2)
-    least = LEAST_ERROR * spread(answers)
-    assert own_error(x, answers, TaskKind.REGRESSION, least / 1e6) == least
-    assert own_error(x, answers, TaskKind.REGRESSION, 3 * least) == 3 * least
-    # Answers that are the labels are more likely the labels' source.
-    assert own_error(x, answers, TaskKind.REGRESSION, 0.0) == OWN_ERROR * spread(answers)
+    assert own_error(LEAST_ERROR / 1e3 * 7.0, 7.0) == LEAST_ERROR * 7.0
+    assert own_error(3 * LEAST_ERROR * 7.0, 7.0) == 3 * LEAST_ERROR * 7.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        (TaskKind.RECONSTRUCTION, torch.arange(COUNT) % 2),
+        (TaskKind.REGRESSION, torch.full((COUNT, 6), torch.nan)),
+        (TaskKind.REGRESSION, torch.arange(COUNT)),
+    ],
+    ids=["of anomalies", "not finite", "of classes"],
+)
+def test_labels_that_are_no_values_of_the_output_tell_nothing(kind, labels):
+    model, x = made(lambda: nn.Linear(6, 6), 6)
+    assert errors(model, [(x, labels)], kind) == (None,)
+    # And are no matter to what does not need them.
+    task = {"task": kind.value, "terms": 1, "activation_bits": 8}
+    _, _, lines = searched(model, [(x, labels)], **task)
+    guessed = any("labels beside the images would" in line for line in lines)
+    assert guessed == (kind is TaskKind.REGRESSION)
+
+
+def test_labels_of_probabilities_are_not_compared_with_scores():
+    model, x = made(lambda: nn.Sequential(nn.Linear(6, 3), nn.Softmax(1)), 6)
+    y = torch.rand(COUNT, 3).softmax(1)
+    assert errors(model, [(x, y)], TaskKind.REGRESSION) == (None,)
 
 
 def test_a_search_measures_by_labels():
@@ -114,13 +147,7 @@ def test_a_search_measures_by_labels():
         data = x if y is None else [(x, y)]
         _, result, lines = searched(model, data, target=100, **fixed)
         lost[share] = result.loss.lost
-        assert any("no labels" in line for line in lines) == (share is None)
+        assert any("nothing tells it" in line for line in lines) == (share is None)
     # The same network against errors of other sizes.
     assert lost[0.1] == pytest.approx(9 * lost[0.3], rel=1e-2)
     assert lost[None] == pytest.approx(0.01 / OWN_ERROR * lost[0.1], rel=0.2)
-
-
-def test_labels_of_another_size_are_refused_before_work():
-    model, x = made(lambda: nn.Linear(6, 2), 6)
-    with pytest.raises(Exception, match="labels"):
-        quantize(model, [(x, torch.randn(COUNT, 5))])

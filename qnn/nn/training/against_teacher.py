@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.nn.training.task import TrainingTask
-from qnn.tasks.lost import LEAST_ERROR, OWN_ERROR, Lost, lost_shares, worst_of
+from qnn.tasks.lost import Lost, lost_shares, own_error, worst_of
 
 
 class AgainstTeacher:
@@ -48,11 +48,16 @@ class AgainstTeacher:
         each = zip(self.task.heads, answers, wanted, strict=True)
         for output, (head, answer, should) in enumerate(each):
             scores = [scores[output] for scores in found]
-            if should is not None and not head.kind.classifies:
+            # Labels of probabilities are no scores.
+            if should is not None and not head.kind.classifies and not self._is_ended(output):
                 scores.append(should)
             for who, got in enumerate(scores):
                 lost = lost_shares(answer, got.reshape(answer.shape), head.kind)
                 self.shares[who, output, places] = lost
+
+    def _is_ended(self, output):
+        host = self.task.scores.host
+        return host is not None and host.end_of(output)[0] is not None
 
     def lost(self) -> tuple[Lost, Lost] | tuple[None, None]:
         """What the model loses at the start, and trained; None where no teacher tells."""
@@ -61,10 +66,7 @@ class AgainstTeacher:
         kinds = [head.kind for head in self.task.heads]
         before, after, of_wanted = self.shares
         own = [
-            # Of values of which nothing is known, and of a perfect teacher.
-            max(float(errors.mean()), LEAST_ERROR * head.loss.unit)
-            if bool(errors.any())
-            else OWN_ERROR * head.loss.unit
+            own_error(float(errors.mean()), head.loss.unit)
             for head, errors in zip(self.task.heads, of_wanted, strict=True)
         ]
         return worst_of(list(before), kinds, own), worst_of(list(after), kinds, own)

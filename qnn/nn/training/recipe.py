@@ -38,7 +38,7 @@ class Recipe:
     grid_rate : times ``rate``: of a quantized model's weights, in units of their grid's greatest
         value, and of what takes their place
     norm_rate : times ``rate``: of biases and BatchNorm
-    exponent_rate : times ``rate``: of learned exponents, which move by octaves or not at all
+    exponent_rate : times ``rate``: of learned exponents, which count as the nearest integers
     clip : greatest norm of the gradient; None: no bound
     kl, reverse_kl, labels : weights of three losses when there is a teacher: the divergence of
         the student from the teacher, of the teacher from the student, and the cross-entropy with
@@ -80,7 +80,8 @@ class Recipe:
     # Weights off the grid are of the order of 0.1; in units of their grid, of the order of 1.
     grid_rate: float = 10.0
     norm_rate: float = 1.0
-    # Of a ResNet-8 of 4-bit activations, they bring as much as all weights; at a third they stay.
+    # With 4-bit activations, a ResNet-8 gains as much by exponents as by weights. Those of a dense
+    # network never change at a third of this rate.
     exponent_rate: float = 10.0
     clip: float | None = None
     kl: float = 1.0

@@ -94,10 +94,10 @@ def automatic(
     steps.say(f"types of all tensors chosen on {_counted(images)}")
     split = Split.of(images, given.images)
     out = HeldOut.of(plain.graph, split.held, given.kinds, given.labelled)
-    if _is_guessed(given.kinds, given.labelled):
+    if out.guesses:
         options.report(
             f"values: the task's own squared error is taken as {OWN_ERROR:g} of their variance, as "
-            f"no labels beside the images tell it"
+            f"nothing tells it; labels beside the images would"
         )
     owner = _owner(rounding, given, plain, (*images, *split.held, *split.lessons), terms, options)
     rounded = rounding != "nearest"
@@ -209,13 +209,6 @@ def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
         images = tuple(each[kept] for each in images)
 
 
-def _is_guessed(kinds, labelled) -> bool:
-    """Whether nothing tells how far an output's values are from what they should be."""
-    known = labelled or [None] * len(kinds)
-    pairs = zip(kinds, known, strict=True)
-    return any(kind is TaskKind.REGRESSION and error is None for kind, error in pairs)
-
-
 def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     """What decides all that a checkpoint has: see ``designs_at``."""
     costs = options.costs
@@ -223,10 +216,13 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     named = getattr(costs, "__qualname__", costs)
     kinds = [kind.value for kind in given.kinds]
     types = sorted(plain.types.items())
+    # In digits that another machine finds, too.
+    errors = given.labelled or ()
+    told = [error and f"{error:.6g}" for error in errors] if any(errors) else []
     bits = "auto" if given.chooses_bits else plain.activation_bits
     return {
         "method": method,
-        "options": [terms, options.target, named, kinds, list(given.labelled or ())],
+        "options": [terms, options.target, named, kinds, *told],
         "model": [str(plain.graph), *_parameters(plain.graph)],
         "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),

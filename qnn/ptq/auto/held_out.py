@@ -12,7 +12,8 @@ from qnn.nn.model import QuantizedModel
 from qnn.ptq.data import chunks
 from qnn.ptq.sensitivity import divergence
 from qnn.tasks.kinds import TaskKind
-from qnn.tasks.lost import Lost, lost_shares, own_error, unit_of, worst_of
+from qnn.tasks.losses import spread
+from qnn.tasks.lost import Lost, lost_shares, own_error, tells, told_error, unit_of, worst_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ class HeldOut:
     answers : the float network's, of each output
     kinds : what each output is for
     own_errors : the float network's squared error in the task of each output, where it is of values
+    guesses : whether nothing tells one of them
     """
 
     images: tuple[Tensor, ...]
     answers: tuple[Tensor, ...] = field(repr=False)
     kinds: tuple[TaskKind, ...]
     own_errors: tuple[float, ...]
+    guesses: bool = False
 
     @staticmethod
     @torch.no_grad()
@@ -64,9 +67,14 @@ class HeldOut:
         answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
         # In the axes of the user, as answers are.
         given = given_of(graph, images)[0]
-        each = zip(answers, kinds, labelled or [None] * len(kinds), strict=True)
-        own_errors = tuple(own_error(given, wanted.double(), *known) for wanted, *known in each)
-        return HeldOut(images, answers, tuple(kinds), own_errors)
+        own_errors, guesses = [], False
+        known = labelled or [None] * len(kinds)
+        for wanted, kind, error in zip(answers, kinds, known, strict=True):
+            unit = spread(wanted)
+            error = told_error(given, wanted, kind) if error is None else error
+            own_errors.append(own_error(error, unit))
+            guesses |= not kind.classifies and not tells(error, unit)
+        return HeldOut(images, answers, tuple(kinds), tuple(own_errors), guesses)
 
     @property
     def unit(self) -> str:
