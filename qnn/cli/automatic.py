@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 AUTO = "auto"
 # Of 500 keywords training learnt its own by heart, of 1,437 digits it reached the target.
 FEW = 1000  # images to train on
-# With 2-bit activations, a dense network lost three targets, two of them after the usual steps, and
-# one and a half after four times as many.
+# With 2-bit activations, a dense network lost three times its target; after the usual steps twice,
+# and after four times as many one and a half times.
 LONGEST = 4  # times the usual steps, of advised training
 Target = Annotated[
     float | None,

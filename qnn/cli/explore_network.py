@@ -29,7 +29,7 @@ def load_network(
 
     from qnn.explore.network import FloatNetwork
     from qnn.ptq.compare import TestSet
-    from qnn.ptq.data import drawn
+    from qnn.ptq.data import chosen_labels, drawn
     from qnn.runtime.given import image_count, images_of
 
     network = load_float(model, checkpoint, list(shapes))
@@ -39,10 +39,7 @@ def load_network(
     test = TestSet.of(network, images, samples, (means, deviations), asked_task(task))
     # Drawn as quantize draws them, so that its command makes the same network.
     which = drawn(image_count(images.x_train), samples)
-    given, labels = images_of(images.x_train, which), images.y_train
-    if labels is not None:
-        each = labels if isinstance(labels, tuple) else (labels,)
-        labels = tuple(None if y is None else y[which] for y in each)
+    given, labels = images_of(images.x_train, which), chosen_labels(images.y_train, which)
     # Of several inputs they are a tuple already.
     held = (given,) if isinstance(given, torch.Tensor) else tuple(given)
     return FloatNetwork(network, held, test, means, deviations, labels)

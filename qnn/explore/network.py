@@ -21,7 +21,7 @@ from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
 from qnn.ptq.auto.starts import Start
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.compare import TestSet
-from qnn.ptq.data import Data, beside_labels, reals
+from qnn.ptq.data import Data, beside_labels, chosen_labels, reals
 from qnn.ptq.labelled_errors import labelled_errors
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.tasks.lost import OWN_ERROR
@@ -123,7 +123,7 @@ class FloatNetwork:
         arrays: list[Tensor | np.ndarray] = [*_parameters(self.fused), *self.images]
         arrays += [*self.test.inputs, *(y for y in self.test.labels if y is not None)]
         if not all(kind.classifies for kind in self.test.kinds):
-            labels = self.labels if isinstance(self.labels, tuple) else (self.labels,)
+            labels = chosen_labels(self.labels, slice(None))
             arrays += [np.float64(OWN_ERROR), *(y for y in labels if y is not None)]
         for array in arrays:
             held = np.ascontiguousarray(np.asarray(array))

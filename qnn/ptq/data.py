@@ -110,10 +110,14 @@ def beside_labels(
     labels : of the only output, or a tuple of one entry for each, None where there are none
     """
     chosen = tuple(x[which] for x in images) if isinstance(images, tuple) else images[which]
+    told = chosen_labels(labels, which)
+    return chosen if all(y is None for y in told) else [(chosen, told)]
+
+
+def chosen_labels(labels: object, which: np.ndarray | slice) -> tuple[Tensor | None, ...]:
+    """Of each output the labels of some images; ``labels`` as for ``beside_labels``."""
     each = labels if isinstance(labels, tuple) else (labels,)
-    if all(y is None for y in each):
-        return chosen
-    return [(chosen, tuple(None if y is None else y[which] for y in each))]
+    return tuple(None if y is None else y[which] for y in each)
 
 
 def _batch(part, count):
