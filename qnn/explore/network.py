@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from qnn.frontend.capture import capture
@@ -17,12 +16,13 @@ from qnn.nn.preprocess import Statistic, checked_inputs
 from qnn.ptq.auto.builder import Builder
 from qnn.ptq.auto.designs import designs_at
 from qnn.ptq.auto.held_out import HeldOut
-from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
+from qnn.ptq.auto.near_images import calibrated_on_near
+from qnn.ptq.auto.split import Split
 from qnn.ptq.auto.starts import Start
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.compare import TestSet
 from qnn.ptq.data import Data, beside_labels, chosen_labels, reals
-from qnn.ptq.labelled_errors import labelled_errors
+from qnn.ptq.labelled_values import labelled_values
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.tasks.lost import OWN_ERROR
 
@@ -104,10 +104,11 @@ class FloatNetwork:
     def _built(self, weight_bits, activation_bits) -> Builder:
         network = Uncalibrated(self.fused, self._pixels, weight_bits, activation_bits)
         given = blocks_of(network.graph, self._reals)
-        plain, images = _without_outliers(network, to_calibrate(given))
-        split = Split.of(images, given)
-        labelled = labelled_errors(network.graph, self.given, [given], self.test.kinds)
-        held = HeldOut.of(plain.graph, split.held, self.test.kinds, labelled)
+        plain, numbers = calibrated_on_near(network, given)
+        split = Split.of(given, numbers)
+        values = labelled_values(network.graph, self.given, [given], self.test.kinds)
+        wanted = chosen_labels(values, split.judges)
+        held = HeldOut.of(plain.graph, split.held, self.test.kinds, wanted)
         # Nothing of it goes to disk: what was found of a point is in the store.
         with designs_at(None, {}) as designs:
             return Builder({START: Start(lambda: plain)}, split, held, designs)
@@ -131,17 +132,6 @@ class FloatNetwork:
             # Bytes of all kinds of numbers, without a copy.
             digest.update(held.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
-
-
-def _without_outliers(network: Uncalibrated, images) -> tuple[Calibrated, tuple[Tensor, ...]]:
-    """The types on all images but those that reach much further, as ``quantize`` has them."""
-    while True:
-        found = network.calibrate([images], warn=False)
-        if not found.outliers or len(images[0]) - len(found.outliers) < FEWEST:
-            return found, images
-        kept = torch.ones(len(images[0]), dtype=torch.bool)
-        kept[list(found.outliers)] = False
-        images = tuple(each[kept] for each in images)
 
 
 def _parameters(graph: FloatGraph) -> Iterator[Tensor]:

@@ -39,7 +39,7 @@ from qnn.ptq.data import (
 from qnn.ptq.formats import ChannelChoice, Choice
 from qnn.ptq.given.as_given import as_given, check_own, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
-from qnn.ptq.labelled_errors import labelled_errors
+from qnn.ptq.labelled_values import labelled_values
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
@@ -114,7 +114,7 @@ def quantize(
         rounding and of a ``Budget``; None: as labels beside the images tell, or else the outputs'
         shapes (see ``find_task``); of several outputs one entry each
     target, seconds : points of accuracy, or percent of the task's own squared error, which labels
-        beside the images tell (see ``qnn.ptq.labelled_errors``), that "auto" may lose, by default
+        beside the images tell (see ``qnn.ptq.labelled_values``), that "auto" may lose, by default
         0.5 or 2; and after which it tries no further design, by default 300, and more for
         networks of more products than ResNet-20
     auto : what layers cost in a search, and who is told of it; None: products, and ``print``
@@ -176,8 +176,8 @@ def quantize(
 
     searched = _of_search(checkpoint, rounding)
     if automatic_terms or rounding == "auto":
-        labelled = labelled_errors(graph, data, batches, kinds)
-        source = Subject(network, joined(batches), kinds, activation_bits == "auto", labelled)
+        wanted = labelled_values(graph, data, batches, kinds)
+        source = Subject(network, joined(batches), kinds, activation_bits == "auto", wanted)
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, network.calibrate(batches), batches, kinds)

@@ -26,6 +26,22 @@ LEAST_COST = 0.1  # of a changed answer
 POINTS, PERCENT = 0.5, 2.0
 
 
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What each image loses of an output.
+
+    Members
+    -------
+    lost : (images,), a share of classes, the squared error of values
+    crossed : (images,), what the task's own squared error grows by beside that: twice the product
+        of the float network's error and of what has changed. 0 of classes, and where nothing tells
+        these errors; NaN of an image whose error nothing tells
+    """
+
+    lost: Tensor
+    crossed: Tensor
+
+
 @dataclass(frozen=True)
 class Lost:
     """What is lost against the float network.
@@ -52,18 +68,6 @@ def unit_of(kinds: Sequence[TaskKind]) -> str:
     return "points" if any(kind.classifies for kind in kinds) else "%"
 
 
-def told_error(inputs: Tensor, answers: Tensor, kind: TaskKind) -> float | None:
-    """The squared error of a network that gives its input back; None of any other.
-
-    Parameters
-    ----------
-    inputs : what the answers are of, (images, ...)
-    """
-    if kind is not TaskKind.RECONSTRUCTION or inputs.numel() != answers.numel():
-        return None
-    return float((inputs.reshape(answers.shape).double() - answers).square().mean())
-
-
 def tells(error: float | None, unit: float) -> bool:
     """Whether a squared error is that of a task; ``unit`` is the variance of the answers."""
     return error is not None and error > SAME * unit
@@ -80,9 +84,18 @@ def own_error(error: float | None, unit: float) -> float:
     return max(error, LEAST_ERROR * unit) if tells(error, unit) else OWN_ERROR * unit
 
 
-def lost_shares(answers: Tensor, got: Tensor, kind: TaskKind) -> Tensor:
-    """What each image loses, (images,): a share of classes, the squared error of values."""
+def lost_shares(
+    answers: Tensor, got: Tensor, kind: TaskKind, errors: Tensor | None = None
+) -> Shares:
+    """What each image loses.
+
+    Parameters
+    ----------
+    answers, got : the float network's and another's, (images, ...)
+    errors : of values, the float network's less what they should be; NaN, or None: nothing tells it
+    """
     answers, got = answers.double(), got.double()
+    crossed = torch.zeros(len(answers), dtype=torch.float64, device=answers.device)
     if kind.competes:
         sure = answers.softmax(1)
         answer = got.argmax(1, keepdim=True)
@@ -92,11 +105,17 @@ def lost_shares(answers: Tensor, got: Tensor, kind: TaskKind) -> Tensor:
         lost = _of_coins(answers, got)
     else:
         lost = (got - answers).square()
-    return lost.reshape(len(lost), -1).mean(1)
+        if errors is not None:
+            crossed = _of_images(2 * (got - answers) * errors)
+    return Shares(_of_images(lost), crossed)
+
+
+def _of_images(values):
+    return values.reshape(len(values), -1).mean(1)
 
 
 def worst_of(
-    shares: Sequence[Tensor], kinds: Sequence[TaskKind], own_errors: Sequence[float]
+    shares: Sequence[Shares], kinds: Sequence[TaskKind], own_errors: Sequence[float]
 ) -> Lost:
     """The output that loses most, of ``lost_shares`` of each one."""
     return max(map(_mean, shares, kinds, own_errors, [kinds] * len(kinds)), key=lambda x: x.lost)
@@ -104,7 +123,7 @@ def worst_of(
 
 def _mean(shares, kind, own, kinds):
     # Of each image, so that the spread over images gives the standard error.
-    lost = 100 * shares if kind.classifies else 100 * shares / own
+    lost = 100 * (shares.lost if kind.classifies else (shares.lost + _sure(shares.crossed)) / own)
     if not kind.classifies and any(each.classifies for each in kinds):
         lost = lost * (POINTS / PERCENT)
     error = float(lost.std()) / sqrt(len(lost)) if len(lost) > 1 else None
@@ -112,6 +131,16 @@ def _mean(shares, kind, own, kinds):
         # As many images as kept their answers do not tell that the next one will.
         error = 100 / len(lost)
     return Lost(float(lost.mean()), error)
+
+
+def _sure(crossed):
+    """What ``crossed`` is beyond chance: its sum is that of many values of either sign."""
+    known = crossed[~crossed.isnan()]
+    if len(known) < 2 or not bool(known.any()):
+        return torch.zeros_like(crossed)
+    mean = known.mean()
+    chance = known.var() / len(known)
+    return crossed.nan_to_num(float(mean)) * (1 - chance / mean.square()).clamp(min=0)
 
 
 def _of_coins(answers, got):

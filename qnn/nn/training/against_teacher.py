@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.nn.training.task import TrainingTask
-from qnn.tasks.lost import Lost, lost_shares, own_error, worst_of
+from qnn.tasks.lost import Lost, Shares, lost_shares, own_error, worst_of
 
 
 class AgainstTeacher:
@@ -14,15 +14,17 @@ class AgainstTeacher:
 
     Members
     -------
-    shares : (3, outputs, images) float64, of the model at the start, of the trained one, and of
-        what is wanted in the place of a model, which says how far a teacher's values are from it;
-        sums over several processes are those of all images
+    shares : (2, 2, outputs, images) float64, what the model at the start and the trained one lose,
+        and what beside that, as ``qnn.tasks.lost.Shares``
+    errors : (outputs, images) float64, the teacher's squared errors, of values. Sums of both over
+        several processes are those of all images
     """
 
     def __init__(self, task: TrainingTask):
         self.task = task
-        shape = 3, len(task.heads), len(task.held_out)
-        self.shares = torch.zeros(shape, dtype=torch.float64, device=task.processes.device)
+        shape = len(task.heads), len(task.held_out)
+        self.errors = torch.zeros(shape, dtype=torch.float64, device=task.processes.device)
+        self.shares = self.errors.expand(2, 2, -1, -1).clone()
         self.tells = task.teacher is not None
 
     def take(
@@ -47,13 +49,15 @@ class AgainstTeacher:
             return
         each = zip(self.task.heads, answers, wanted, strict=True)
         for output, (head, answer, should) in enumerate(each):
-            scores = [scores[output] for scores in found]
+            errors = None
             # Labels of probabilities are no scores.
             if should is not None and not head.kind.classifies and not self._is_ended(output):
-                scores.append(should)
-            for who, got in enumerate(scores):
-                lost = lost_shares(answer, got.reshape(answer.shape), head.kind)
-                self.shares[who, output, places] = lost
+                errors = answer.double() - should.reshape(answer.shape)
+                self.errors[output, places] = errors.square().flatten(1).mean(1)
+            for who, scores in enumerate(found):
+                got = scores[output].reshape(answer.shape)
+                shares = lost_shares(answer, got, head.kind, errors)
+                self.shares[who, :, output, places] = torch.stack((shares.lost, shares.crossed))
 
     def _is_ended(self, output):
         host = self.task.scores.host
@@ -64,9 +68,9 @@ class AgainstTeacher:
         if not self.tells:
             return None, None
         kinds = [head.kind for head in self.task.heads]
-        before, after, of_wanted = self.shares
         own = [
             own_error(float(errors.mean()), head.loss.unit)
-            for head, errors in zip(self.task.heads, of_wanted, strict=True)
+            for head, errors in zip(self.task.heads, self.errors, strict=True)
         ]
-        return worst_of(list(before), kinds, own), worst_of(list(after), kinds, own)
+        before, after = (list(map(Shares, *each)) for each in self.shares)
+        return worst_of(before, kinds, own), worst_of(after, kinds, own)

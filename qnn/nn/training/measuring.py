@@ -68,7 +68,7 @@ def judged(task: TrainingTask, trained: nn.Module) -> Judged | None:
         for place, got in enumerate(found):
             sums[place] += len(x) * losses(got, answers, wanted, task.recipe, task.heads)
         against.take(part, wanted, answers, found)
-    task.processes.add_up([sums, against.shares])
+    task.processes.add_up([sums, against.shares, against.errors])
     before, after = (sums / len(task.held_out)).tolist()
     unit = unit_of([head.kind for head in task.heads])
     return Judged(len(task.held_out), before, after, *against.lost(), unit)

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hw.spec.isa.codes import MOST_FACTOR_BITS
@@ -19,14 +18,15 @@ from qnn.ptq.auto.activations import Activations, choose_activations
 from qnn.ptq.auto.builder import Builder
 from qnn.ptq.auto.designs import designs_at
 from qnn.ptq.auto.held_out import HeldOut, Loss
+from qnn.ptq.auto.near_images import calibrated_on_near
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.auto.search import Search
-from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
+from qnn.ptq.auto.split import Split, taken
 from qnn.ptq.auto.starts import CLEARLY, Start
 from qnn.ptq.auto.steps import Steps
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
-from qnn.ptq.data import chunks
+from qnn.ptq.data import chosen_labels, chunks
 from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice, by_convolution
@@ -46,14 +46,14 @@ class Subject:
     images : (count, ...) of each input, what the float model takes
     kinds : what each output is for
     chooses_bits : whether activations get the bits that the target needs, ``network``'s at least
-    labelled : of each output, the float network's squared error that labels tell; None: of none
+    wanted : of each output what its values should be, (count, ...), as labels tell; None: of none
     """
 
     network: Uncalibrated
     images: tuple[Tensor, ...]
     kinds: Sequence[TaskKind]
     chooses_bits: bool = False
-    labelled: Sequence[float | None] | None = None
+    wanted: Sequence[Tensor | None] | None = None
 
 
 def automatic(
@@ -90,16 +90,19 @@ def automatic(
     options.report(
         f"auto: {_counted(given.images)}; after {seconds:.0f} s no further design is tried"
     )
-    plain, images = _without_outliers(given, options.report)
+    plain, numbers = calibrated_on_near(given.network, given.images, options.report)
+    images = taken(given.images, numbers)
     steps.say(f"types of all tensors chosen on {_counted(images)}")
-    split = Split.of(images, given.images)
-    out = HeldOut.of(plain.graph, split.held, given.kinds, given.labelled)
+    split = Split.of(given.images, numbers)
+    wanted = chosen_labels(tuple(given.wanted or [None] * len(given.kinds)), split.judges)
+    out = HeldOut.of(plain.graph, split.held, given.kinds, wanted)
     if out.guesses:
         options.report(
             f"values: the task's own squared error is taken as {OWN_ERROR:g} of their variance, as "
             f"nothing tells it; labels beside the images would"
         )
-    owner = _owner(rounding, given, plain, (*images, *split.held, *split.lessons), terms, options)
+    seen = *images, *split.held, *split.lessons, *(each for each in wanted if each is not None)
+    owner = _owner(rounding, given, plain, seen, terms, options)
     rounded = rounding != "nearest"
     with designs_at(checkpoint, owner) as designs:
         network, found = given.network, None
@@ -190,25 +193,6 @@ def _check_bits(graph, bits, costs):
         costs(graph)
 
 
-def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
-    """The types on all images but those that cost the others their precision, and the images."""
-    images = to_calibrate(given.images)
-    while True:
-        found = given.network.calibrate([images], warn=False)
-        if not found.outliers:
-            return found, images
-        count = len(found.outliers)
-        which = f"{count} image{'s reach' if count > 1 else ' reaches'} further than all others"
-        # Of a few images any is one of a kind.
-        if len(images[0]) - count < FEWEST:
-            report(f"{which}; fewer than {FEWEST} would be left without")
-            return found, images
-        report(f"{which}, left out of calibration")
-        kept = torch.ones(len(images[0]), dtype=torch.bool)
-        kept[list(found.outliers)] = False
-        images = tuple(each[kept] for each in images)
-
-
 def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     """What decides all that a checkpoint has: see ``designs_at``."""
     costs = options.costs
@@ -216,13 +200,10 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     named = getattr(costs, "__qualname__", costs)
     kinds = [kind.value for kind in given.kinds]
     types = sorted(plain.types.items())
-    # In digits that another machine finds, too.
-    errors = given.labelled or ()
-    told = [error and f"{error:.6g}" for error in errors] if any(errors) else []
     bits = "auto" if given.chooses_bits else plain.activation_bits
     return {
         "method": method,
-        "options": [terms, options.target, named, kinds, *told],
+        "options": [terms, options.target, named, kinds],
         "model": [str(plain.graph), *_parameters(plain.graph)],
         "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),

@@ -13,7 +13,7 @@ from qnn.ptq.data import chunks
 from qnn.ptq.sensitivity import divergence
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.losses import spread
-from qnn.tasks.lost import Lost, lost_shares, own_error, tells, told_error, unit_of, worst_of
+from qnn.tasks.lost import Lost, lost_shares, own_error, tells, unit_of, worst_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class HeldOut:
     answers : the float network's, of each output
     kinds : what each output is for
     own_errors : the float network's squared error in the task of each output, where it is of values
+    errors : of each output of values, those that ``own_errors`` is of; None: nothing tells them
     guesses : whether nothing tells one of them
     """
 
@@ -45,6 +46,7 @@ class HeldOut:
     answers: tuple[Tensor, ...] = field(repr=False)
     kinds: tuple[TaskKind, ...]
     own_errors: tuple[float, ...]
+    errors: tuple[Tensor | None, ...] = field(repr=False)
     guesses: bool = False
 
     @staticmethod
@@ -53,28 +55,32 @@ class HeldOut:
         graph: FloatGraph,
         images: tuple[Tensor, ...],
         kinds: Sequence[TaskKind],
-        labelled: Sequence[float | None] | None = None,
+        wanted: Sequence[Tensor | None] | None = None,
     ) -> "HeldOut":
         """The images with what ``graph`` gives for them.
 
         Parameters
         ----------
-        labelled : of each output, the float network's squared error that labels tell; see
-            ``qnn.ptq.labelled_errors``
+        wanted : of each output what its values should be, (count, ...), as labels tell; see
+            ``qnn.ptq.labelled_values``
         """
         # Scores before a last softmax, of which KL is taken with its own.
         parts = [unfinished(graph, *part) for part in chunks([images])]
         answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
         # In the axes of the user, as answers are.
         given = given_of(graph, images)[0]
-        own_errors, guesses = [], False
-        known = labelled or [None] * len(kinds)
-        for wanted, kind, error in zip(answers, kinds, known, strict=True):
-            unit = spread(wanted)
-            error = told_error(given, wanted, kind) if error is None else error
-            own_errors.append(own_error(error, unit))
-            guesses |= not kind.classifies and not tells(error, unit)
-        return HeldOut(images, answers, tuple(kinds), tuple(own_errors), guesses)
+        own_errors, errors, guesses = [], [], False
+        for answer, kind, should in zip(answers, kinds, wanted or [None] * len(kinds), strict=True):
+            unit = spread(answer)
+            gives_back = kind is TaskKind.RECONSTRUCTION and given.numel() == answer.numel()
+            should = given if should is None and gives_back else should
+            error = None if should is None else answer.double() - should.reshape(answer.shape)
+            # Of some images nothing may tell it, and of none of these.
+            known = None if error is None else float(error.square().nanmean())
+            own_errors.append(own_error(known, unit))
+            errors.append(error)
+            guesses |= not kind.classifies and not tells(known, unit)
+        return HeldOut(images, answers, tuple(kinds), tuple(own_errors), tuple(errors), guesses)
 
     @property
     def unit(self) -> str:
@@ -95,5 +101,6 @@ class HeldOut:
             (wanted, got.reshape(wanted.shape), kind)
             for wanted, got, kind in zip(self.answers, found, self.kinds, strict=True)
         ]
-        worst = worst_of([lost_shares(*one) for one in each], self.kinds, self.own_errors)
+        shares = [lost_shares(*one, error) for one, error in zip(each, self.errors, strict=True)]
+        worst = worst_of(shares, self.kinds, self.own_errors)
         return Loss(worst.lost, worst.error, sum(float(divergence(*one)) for one in each))

@@ -30,6 +30,7 @@ class Measuring:
     one : its quantized network of one term, not rounded by any method yet
     say : is told of each step that has just ended
     has_time : whether a further design may be built
+    whole : whether layers are measured in whole designs, too
     """
 
     builder: Builder
@@ -37,6 +38,7 @@ class Measuring:
     one: QuantizedModel
     say: Callable[[str], None]
     has_time: Callable[[], bool]
+    whole: bool = True
 
     def __post_init__(self):
         images = self.builder.images.fitted
@@ -48,9 +50,11 @@ class Measuring:
         self._trials = functools.cache(lambda: trials(self.one, graph, fitted))
 
     def losses(self) -> Losses:
-        """By layer and terms, in whole designs as far as there is time."""
+        """By layer and terms, in whole designs as far as these are wanted and there is time."""
         alone = self._alone()
         self.say(f"sensitivity of {len(alone)} layers measured")
+        if not self.whole:
+            return alone
         before: list[str] = []
 
         def loss_without(name):

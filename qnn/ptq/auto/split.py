@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qnn.ptq.data import sample
+from qnn.ptq.data import drawn
 
 Images = tuple[Tensor, ...]  # (count, ...) of each input
 
@@ -36,12 +36,14 @@ class Split:
     whole : that the weights of the chosen design are fitted to at last, where images are few: then
         those that have judged are among them
     lessons : that weights learn from together
+    judges : numbers of those that judge, in all that were given
     """
 
     held: Images
     fitted: Images
     whole: Images
     lessons: Images
+    judges: Tensor
 
     def __str__(self) -> str:
         fitted, held = len(self.fitted[0]), len(self.held[0])
@@ -55,33 +57,24 @@ class Split:
         return tuple(each[:FEW] for each in self.fitted)
 
     @staticmethod
-    def of(calibrated: Images, given: Images) -> "Split":
+    def of(given: Images, calibrated: Tensor) -> "Split":
         """One image alone is for everything.
 
         Parameters
         ----------
-        calibrated : ``to_calibrate(given)`` but for outliers
+        calibrated : numbers of those that types were chosen on, ``to_calibrate`` but for outliers
         """
-        count = len(calibrated[0])
+        count = len(calibrated)
         # One image judges what was fitted to it.
         judging = max(1, count // 2)
-        rest = tuple(each[judging % count :] for each in calibrated)
-        more = _further(calibrated, given)
-        judges = _judging(more)
-        held = tuple(
-            torch.cat((each[:judging], further[:judges]))
-            for each, further in zip(calibrated, more, strict=True)
-        )
-        lessons = tuple(
-            torch.cat((each, further[judges:])) for each, further in zip(rest, more, strict=True)
-        )
-        most = _most_fitted(calibrated)
-        return Split(
-            held,
-            tuple(each[:most] for each in lessons),
-            tuple(each[:most] for each in calibrated),
-            lessons,
-        )
+        more = _further(given, calibrated)
+        further = _judging(given, len(more))
+        judges = torch.cat((calibrated[:judging], more[:further]))
+        rest = torch.cat((calibrated[judging % count :], more[further:]))
+        held, lessons = taken(given, judges), taken(given, rest)
+        most = _most_fitted(given)
+        fitted = tuple(each[:most] for each in lessons)
+        return Split(held, fitted, taken(given, calibrated[:most]), lessons, judges)
 
     @property
     def has_more(self) -> bool:
@@ -89,31 +82,34 @@ class Split:
         return len(self.whole[0]) > len(self.fitted[0])
 
 
-def to_calibrate(given: Images) -> Images:
-    """The images that types are chosen on, of all."""
-    return sample(given, CALIBRATED)
+def to_calibrate(count: int) -> Tensor:
+    """The numbers of the images that types are chosen on, of so many."""
+    return torch.from_numpy(drawn(count, CALIBRATED))
 
 
-def _further(calibrated, given) -> Images:
-    """More images, but for those that reach further than all that types were chosen on."""
+def taken(images: Images, numbers: Tensor) -> Images:
+    """Those images of each input."""
+    return tuple(each[numbers] for each in images)
+
+
+def _further(given, calibrated) -> Tensor:
+    """Numbers of more images; of none that reaches further than all that types were chosen on."""
     count = min(LESSONS, LESSON_VALUES // sum(each[0].numel() for each in given))
     # Those that types were chosen on are the first ones of the same order.
-    more = tuple(each[CALIBRATED:] for each in sample(given, count))
+    more = torch.from_numpy(drawn(len(given[0]), count)[CALIBRATED:])
     reaches = [
-        each.flatten(1).abs().amax(1) <= known.abs().amax()
-        for each, known in zip(more, calibrated, strict=True)
+        each[more].flatten(1).abs().amax(1) <= each[calibrated].abs().amax() for each in given
     ]
-    near = torch.stack(reaches).all(0)
-    return tuple(each[near] for each in more)
+    return more[torch.stack(reaches).all(0)]
 
 
 def _most_fitted(images) -> int:
     return min(FITTED, max(FEWEST, PIXELS // _pixels(images)))
 
 
-def _judging(further) -> int:
-    """How many of further images judge."""
-    return min(int(JUDGING * len(further[0])), JUDGED_PIXELS // _pixels(further))
+def _judging(images, further) -> int:
+    """How many of so many further images judge."""
+    return min(int(JUDGING * further), JUDGED_PIXELS // _pixels(images))
 
 
 def _pixels(images) -> int:

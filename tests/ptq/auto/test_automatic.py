@@ -250,22 +250,26 @@ def test_what_has_no_time_to_learn_says_so():
     assert any(line.startswith("channels aligned with the grid: not tried") for line in lines)
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(25, 2), (1000, 99)])
-def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
-    model, images = classifier()
-    begun, built, build = 0.0, [], Builder.build
+def slowly(monkeypatch):
+    """Designs that are built from here on, each of which takes ten seconds."""
+    built, build = [], Builder.build
 
     def slow(self, design, **how):
-        nonlocal begun
-        built.append(begun)
-        begun += 10.0
+        built.append(design)
         return build(self, design, **how)
 
     monkeypatch.setattr(Builder, "build", slow)
-    monkeypatch.setattr(Steps, "spent", property(lambda _: begun))
-    _, _, lines = searched(model, images, target=0.02, seconds=seconds, activation_bits=8)
+    monkeypatch.setattr(Steps, "spent", property(lambda _: 10.0 * len(built)))
+    return built
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(25, 2), (1000, 99)])
+def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
+    built = slowly(monkeypatch)
+    limits = {"target": 0.02, "seconds": seconds, "activation_bits": 8}
+    _, _, lines = searched(*classifier(), **limits)
     # Late is what is predicted to be enough, where nothing was, and the network that comes out.
-    in_time = [start for start in built if start + 10 <= seconds]
+    in_time = range(min(len(built), seconds // 10))
     assert len(in_time) <= most
     assert len(built) <= len(in_time) + 2
     assert (len(in_time) == most) == any("not tried, there is too little time" in x for x in lines)
@@ -273,22 +277,23 @@ def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
 
 @pytest.mark.parametrize(("terms", "starts"), [("auto", 1), (1, 3)])
 def test_a_search_keeps_half_of_its_time_for_designs(monkeypatch, terms, starts):
-    model, images = classifier()
-    begun, built, build = 0.0, set(), Builder.build
-
-    def slow(self, design, **how):
-        nonlocal begun
-        begun += 10.0
-        built.add(design.start)
-        return build(self, design, **how)
-
-    monkeypatch.setattr(Builder, "build", slow)
-    monkeypatch.setattr(Steps, "spent", property(lambda _: begun))
-    _, _, lines = searched(model, images, terms=terms, target=50.0, seconds=39, activation_bits=8)
-    assert len(built) == starts
+    built = slowly(monkeypatch)
+    limits = {"target": 50.0, "seconds": 39, "activation_bits": 8}
+    _, _, lines = searched(*classifier(), terms=terms, **limits)
+    assert len({design.start for design in built}) == starts
     assert (
         "channels aligned with the grid: not tried, there is too little time" in str(lines)
     ) == (starts == 1)
+
+
+@pytest.mark.parametrize(("seconds", "measured"), [(76, False), (1000, True)])
+def test_few_of_the_layers_are_not_measured_in_whole_designs(monkeypatch, seconds, measured):
+    built = slowly(monkeypatch)
+    limits = {"target": 0.02, "seconds": seconds, "activation_bits": 8}
+    _, _, lines = searched(*classifier(), **limits)
+    # Three networks to begin from, and 0.4 of the time for all measures.
+    assert any(design.few for design in built) == measured
+    assert any("within whole designs" in line for line in lines) == measured
 
 
 def test_a_network_without_free_channels_is_tried_once():

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from qnn.frontend.capture import capture
@@ -29,11 +31,12 @@ class Answering:
         return tuple(each[part] for each in self.answers)
 
 
-def loss_against(answers, *kinds):
+def loss_against(answers, *kinds, errors=None):
     """What gives the loss of other answers, where the float network's are given."""
     answers = answers if isinstance(answers, tuple) else (answers,)
     images = torch.zeros(len(answers[0]), 1, 1, 1)
-    held = HeldOut((images,), answers, kinds, tuple(1.0 for _ in kinds))
+    known = (None,) * len(kinds) if errors is None else (errors,)
+    held = HeldOut((images,), answers, kinds, tuple(1.0 for _ in kinds), known)
     return lambda *other: held.loss(Answering(other))
 
 
@@ -130,10 +133,60 @@ def test_a_reconstructions_own_error_is_known(shape):
         layer.weight.copy_((torch.eye(len(layer.weight)) * 0.9).reshape(layer.weight.shape))
     images = torch.randn(100, *shape)
     held, wanted = of_network(layer, images, TaskKind.RECONSTRUCTION)
-    own = float((layer(images).detach() - images).square().mean())
-    off = torch.randn(wanted.shape) * 0.05
-    found = held.loss(Answering((wanted + off,)))
-    assert found.lost == pytest.approx(100 * float(off.square().mean()) / own, rel=1e-3)
+    errors = layer(images).detach() - images
+    assert held.own_errors == (pytest.approx(float(errors.square().mean())),)
+    # Farther from what is given back by a tenth.
+    found = held.loss(Answering((wanted + 0.1 * errors.reshape(wanted.shape),)))
+    assert found.lost == pytest.approx(21, rel=1e-2)
+
+
+def growth(errors, off):
+    """Percent, of errors whose mean square is 1: of squares alone, and as it is."""
+    square = 100 * float(off.square().mean())
+    return square, square + 200 * float((off * errors).mean())
+
+
+def off_from(errors, share, seed=2):
+    """What changes answers by as much of their own errors, and by others."""
+    generator = torch.Generator().manual_seed(seed)
+    return share * errors + 0.1 * torch.randn(errors.shape, generator=generator)
+
+
+@pytest.mark.parametrize("share", [0.2, -0.2])
+def test_values_that_change_with_the_networks_own_error_lose_what_its_task_says(share):
+    errors = MAPS.double()
+    off = off_from(errors, share)
+    found = loss_against(MAPS, TaskKind.REGRESSION, errors=errors)(MAPS + off)
+    square, direct = growth(errors, off)
+    assert abs(direct - square) > 30
+    assert found.lost == pytest.approx(direct, rel=1e-2)
+    # Where nothing tells the errors, they count as independent.
+    unknown = loss_against(MAPS, TaskKind.REGRESSION)(MAPS + off)
+    assert unknown.lost == pytest.approx(square, rel=1e-6)
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.0, 0.003, -0.01]))
+def test_what_chance_gives_is_not_lost(seed, share):
+    errors = MAPS.double()
+    off = off_from(errors, share, seed)
+    found = loss_against(MAPS, TaskKind.REGRESSION, errors=errors)(MAPS + off).lost
+    square, direct = growth(errors, off)
+    each = 200 * (off * errors).flatten(1).mean(1)
+    chance = float(each.std()) / len(each) ** 0.5
+    if abs(direct - square) <= chance:
+        assert found == pytest.approx(square, rel=1e-6)
+    else:
+        low, high = sorted((square, direct))
+        assert low - 1e-5 <= found <= high + 1e-5
+
+
+def test_images_whose_errors_nothing_tells_count_as_the_others():
+    errors = MAPS.double().clone()
+    off = off_from(errors, 0.2)
+    errors[:100] = torch.nan
+    found = loss_against(MAPS, TaskKind.REGRESSION, errors=errors)(MAPS + off)
+    crossed = 200 * float((off * errors)[100:].mean())
+    assert found.lost == pytest.approx(growth(MAPS, off)[0] + crossed, rel=1e-2)
 
 
 def test_of_several_outputs_the_worst_counts_and_distances_add_up():

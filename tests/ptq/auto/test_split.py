@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn.ptq.auto import split as splitting
-from qnn.ptq.auto.split import Split, to_calibrate
+from qnn.ptq.auto.split import Split, taken, to_calibrate
 
 
 def numbered(count, height=1, width=1):
@@ -22,11 +22,12 @@ def numbers(images):
 @given(st.integers(1, 12_000))
 def test_what_judges_is_fitted_to_nothing(count):
     images = numbered(count)
-    calibrated = to_calibrate(images)
-    split = Split.of(calibrated, images)
+    chosen = to_calibrate(count)
+    calibrated, split = taken(images, chosen), Split.of(images, chosen)
     held, fitted, lessons = (numbers(each) for each in (split.held, split.fitted, split.lessons))
     assert len(calibrated[0]) == min(count, splitting.CALIBRATED)
     assert fitted <= lessons
+    assert torch.equal(images[0][split.judges], split.held[0])
     if count == 1:
         assert held == fitted == lessons
         return
@@ -44,12 +45,12 @@ def test_what_judges_is_fitted_to_nothing(count):
 
 def test_no_image_that_reaches_further_is_learnt_from():
     images = numbered(4000)
-    calibrated = to_calibrate(images)
-    used = Split.of(calibrated, images)
+    chosen = to_calibrate(4000)
+    calibrated, used = taken(images, chosen), Split.of(images, chosen)
     plain = numbers(used.lessons) | numbers(used.held)
     spoilt = min(numbers(used.lessons) - numbers(calibrated))
     reaching = (torch.where(images[0] == spoilt, -9000.0, images[0]),)
-    without = Split.of(calibrated, reaching)
+    without = Split.of(reaching, chosen)
     assert numbers(without.lessons) | numbers(without.held) == plain - {spoilt}
 
 
@@ -64,7 +65,7 @@ def test_large_images_are_fewer(side, most):
 def test_so_many_values_are_learnt_from(monkeypatch):
     images = numbered(4000)
     monkeypatch.setattr(splitting, "LESSON_VALUES", 2000)
-    assert len(Split.of(to_calibrate(images), images).lessons[0]) <= 2000 - 1536 + 768
+    assert len(Split.of(images, to_calibrate(4000)).lessons[0]) <= 2000 - 1536 + 768
 
 
 def test_a_split_says_whether_it_can_judge():
@@ -75,10 +76,10 @@ def test_a_split_says_whether_it_can_judge():
         (64, "32 images to fit, 32 held out"),
     ]:
         images = (torch.randn(count, 2, 4, 4),)
-        assert str(Split.of(to_calibrate(images), images)) == text
+        assert str(Split.of(images, to_calibrate(count))) == text
 
 
 @pytest.mark.parametrize(("side", "judges"), [(1, 1250), (128, 256), (4096, 0)])
 def test_of_large_images_fewer_judge(side, judges):
     images = (torch.empty(5000, 1, side, side, device="meta"),)
-    assert splitting._judging(images) == judges
+    assert splitting._judging(images, 5000) == judges
