@@ -134,11 +134,16 @@ def _mean(shares, kind, own, kinds):
 
 
 def _sure(crossed):
-    """What ``crossed`` is beyond chance: its sum is that of many values of either sign."""
+    """What ``crossed`` is beyond chance, as its sum is that of many values of either sign.
+
+    Nothing where it is a gain: of activations of 8 bits alone one was worth more than they lost,
+    which what is fitted to the float network's values afterwards takes back.
+    """
     known = crossed[~crossed.isnan()]
-    if len(known) < 2 or not bool(known.any()):
-        return torch.zeros_like(crossed)
     mean = known.mean()
+    # Of one image, or of none, there is no variance.
+    if len(known) < 2 or not mean > 0:
+        return torch.zeros_like(crossed)
     chance = known.var() / len(known)
     return crossed.nan_to_num(float(mean)) * (1 - chance / mean.square()).clamp(min=0)
 
