@@ -1,6 +1,5 @@
 """Signals that ask work to stop at a safe point."""
 
-import os
 import signal
 import threading
 
@@ -10,7 +9,7 @@ from qnn.interrupt import stoppable
 
 
 def send(number=signal.SIGINT):
-    os.kill(os.getpid(), number)
+    signal.raise_signal(number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

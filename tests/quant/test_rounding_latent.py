@@ -1,4 +1,3 @@
-import os
 import re
 import signal
 from dataclasses import replace
@@ -135,7 +134,7 @@ def test_a_signal_loses_no_step(tmp_path):
 
     def stop(done, _total, _share):
         if done == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt) as caught:
         latent(case, SHORT, stop, kept)

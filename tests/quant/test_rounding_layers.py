@@ -1,4 +1,3 @@
-import os
 import re
 import signal
 from dataclasses import replace
@@ -216,7 +215,7 @@ def test_a_signal_inside_a_layer_loses_no_step_of_it(start, tmp_path, monkeypatc
         step(layer, v, number, unit)
         made.append(number)
         if len(made) == 41:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(_Layer, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -235,7 +234,7 @@ def test_gptq_stops_between_batches_with_the_layers_that_are_done(tmp_path):
     case, kept = problem(), Checkpoint(tmp_path / "run.safetensors")
     whole = method(case, options)
     with pytest.raises(KeyboardInterrupt) as caught:
-        method(case, options, lambda *_: os.kill(os.getpid(), signal.SIGTERM), kept)
+        method(case, options, lambda *_: signal.raise_signal(signal.SIGTERM), kept)
     assert str(caught.value) == f"stopped after 1 of 2 layers, which {kept.path} has"
     assert same(method(case, options, None, kept), whole)
 
