@@ -125,7 +125,8 @@ class FloatNetwork:
         arrays += [*self.test.inputs, *(y for y in self.test.labels if y is not None)]
         if not all(kind.classifies for kind in self.test.kinds):
             labels = chosen_labels(self.labels, slice(None))
-            arrays += [np.float64(OWN_ERROR), *(y for y in labels if y is not None)]
+            arrays += [np.array([y is not None for y in labels]), np.float64(OWN_ERROR)]
+            arrays += [y for y in labels if y is not None]
         for array in arrays:
             held = np.ascontiguousarray(np.asarray(array))
             digest.update(f"{held.shape} {held.dtype}".encode())

@@ -21,8 +21,8 @@ def labelled_values(
 ) -> tuple[Tensor | None, ...]:
     """Of each output what it should be, (samples, *shape) float32, NaN where no labels tell it.
 
-    None of classes, and where no labels tell anything. Labels that no value can be compared with,
-    such as those of anomalies beside what an autoencoder gives back, tell nothing here.
+    None of classes, of what should be the input, and where no labels tell anything. Labels that no
+    value can be compared with, such as those of classes, tell nothing here.
 
     Parameters
     ----------
@@ -33,22 +33,29 @@ def labelled_values(
     shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
     # What is computed of a softmax's scores is no probability, as its labels are.
     ended = [graph.host is not None and graph.host.end_of(n)[0] for n in range(len(kinds))]
-    told = [not kind.classifies and not end for kind, end in zip(kinds, ended, strict=True)]
-    found: list[list[Tensor]] = [[] for _ in kinds]
+    told = [kind is TaskKind.REGRESSION and not end for kind, end in zip(kinds, ended, strict=True)]
+    found: list[list[Tensor | None]] = [[] for _ in kinds]
     for part, images in zip(data, batches, strict=True) if isinstance(data, list) else ():
         labels = fitting(shapes, labels_beside(part, len(images), len(kinds)))
-        for n, (kind, shape, y) in enumerate(zip(kinds, shapes, labels, strict=True)):
-            known = None if y is None or not told[n] else _values(kind, shape, y)
-            found[n].append(
-                torch.full((len(images[0]), *shape), torch.nan) if known is None else known
-            )
-    each = [torch.cat(parts) if parts else None for parts in found]
-    return tuple(None if y is None or bool(y.isnan().all()) else y for y in each)
+        for n, (shape, y) in enumerate(zip(shapes, labels, strict=True)):
+            found[n].append(_values(shape, y) if told[n] and y is not None else None)
+    counts = [len(images[0]) for images in batches]
+    return tuple(_joined(parts, counts) for parts in found)
 
 
-def _values(kind, shape, labels):
+def _values(shape, labels) -> Tensor | None:
     """Labels as (samples, *shape) float32; None where they are none of these values."""
     try:
-        return torch.from_numpy(labels_for(kind, shape, labels)).reshape(-1, *shape)
+        values = labels_for(TaskKind.REGRESSION, shape, labels)
     except ModelError:
         return None
+    return torch.from_numpy(values).reshape(-1, *shape)
+
+
+def _joined(parts, counts) -> Tensor | None:
+    """The values of all batches, as many as ``counts`` says; None where none has any."""
+    known = next((part for part in parts if part is not None), None)
+    if known is None:
+        return None
+    blank = [known.new_full((count, *known.shape[1:]), torch.nan) for count in counts]
+    return torch.cat([b if part is None else part for part, b in zip(parts, blank, strict=True)])

@@ -1,6 +1,7 @@
 """How much each layer loses with each number of terms, and the best use of a mean of terms."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,10 @@ from qnn.tasks.kinds import TaskKind, find_task
 from qnn.tasks.losses import TaskLoss, spread
 
 # Every layer is tried with four terms or seven: 128 images keep that to some passes per layer.
-IMAGES, CHUNK = 128, 64  # that measure; at a time
+IMAGES, CHUNK = 128, 64  # that measure; at a time, at most
+# Of all tensors of a network at a time, 512 MiB in float32, and as much again of those that change.
+VALUES = 1 << 27
+FEWEST = 8  # images at a time, in whose spread squared errors of values are measured
 # By layers that change: weights, and a bias where it is not the layer's own.
 Trial = dict[str, tuple[Tensor, Tensor | None]]
 Trials = Mapping[str, Mapping[int, Trial]]  # by the layer that is rounded, and its terms
@@ -131,7 +135,9 @@ def sensitivity(
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
     given = images if isinstance(images, tuple) else (images,)
     images = tuple(as_images(each) for each in sample(given, IMAGES))
-    for part in zip(*(each.split(CHUNK) for each in images), strict=True):
+    each = sum(math.prod(layer.shape) for layer in quantized.plan.layers)
+    size = min(CHUNK, max(FEWEST, VALUES // each))
+    for part in zip(*(each.split(size) for each in images), strict=True):
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])
         for name, tried in trials.items():

@@ -27,15 +27,15 @@ POINTS, PERCENT = 0.5, 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class LostShares:
     """What each image loses of an output.
 
     Members
     -------
-    lost : (images,), a share of classes, the squared error of values
-    crossed : (images,), what the task's own squared error grows by beside that: twice the product
-        of the float network's error and of what has changed. 0 of classes, and where nothing tells
-        these errors; NaN of an image whose error nothing tells
+    lost : (images,), a share of classes, the squared error against the float network's values
+    crossed : (images,), what the squared error of a task grows by beside that: twice the product of
+        the float network's error and of what has changed. 0 of classes, and where nothing tells
+        the errors of an output; NaN of an image whose errors nothing tells
     """
 
     lost: Tensor
@@ -49,11 +49,13 @@ class Lost:
     Members
     -------
     lost : of classes, points of accuracy: a changed answer costs how much surer the float network
-        was of its own, and ``LEAST_COST`` at least; of values, percent by which the task's own
-        squared error grows, beside classes as many points as ``PERCENT`` are ``POINTS``. Of
-        several outputs the most
-    error : the standard error of ``lost``, as the images are a sample, where no answer has changed
-        that of one among them; None: one image has none
+        was of its own, and ``LEAST_COST`` at least; of values, percent of the task's own
+        squared error, by which it grows: the squares of what has changed, and where something tells
+        the float network's own errors, twice their product with it, as far as that is no gain and
+        more than chance. Beside classes as many points as ``PERCENT`` are ``POINTS``. Of several
+        outputs the most
+    error : the standard error of all of that growth, or of the points, as the images are a sample;
+        where no answer has changed that of one among them; None: one image has none
     """
 
     lost: float
@@ -86,7 +88,7 @@ def own_error(error: float | None, unit: float) -> float:
 
 def lost_shares(
     answers: Tensor, got: Tensor, kind: TaskKind, errors: Tensor | None = None
-) -> Shares:
+) -> LostShares:
     """What each image loses.
 
     Parameters
@@ -107,7 +109,7 @@ def lost_shares(
         lost = (got - answers).square()
         if errors is not None:
             crossed = _of_images(2 * (got - answers) * errors)
-    return Shares(_of_images(lost), crossed)
+    return LostShares(_of_images(lost), crossed)
 
 
 def _of_images(values):
@@ -115,37 +117,40 @@ def _of_images(values):
 
 
 def worst_of(
-    shares: Sequence[Shares], kinds: Sequence[TaskKind], own_errors: Sequence[float]
+    shares: Sequence[LostShares], kinds: Sequence[TaskKind], own_errors: Sequence[float]
 ) -> Lost:
     """The output that loses most, of ``lost_shares`` of each one."""
     return max(map(_mean, shares, kinds, own_errors, [kinds] * len(kinds)), key=lambda x: x.lost)
 
 
 def _mean(shares, kind, own, kinds):
-    # Of each image, so that the spread over images gives the standard error.
-    lost = 100 * (shares.lost if kind.classifies else (shares.lost + _sure(shares.crossed)) / own)
+    scale = 100.0 if kind.classifies else 100 / own
     if not kind.classifies and any(each.classifies for each in kinds):
-        lost = lost * (POINTS / PERCENT)
-    error = float(lost.std()) / sqrt(len(lost)) if len(lost) > 1 else None
-    if error is not None and kind.classifies and not bool(lost.any()):
+        scale *= POINTS / PERCENT
+    known = ~shares.crossed.isnan()
+    # The spread over images gives the standard error.
+    each = scale * ((shares.lost + shares.crossed)[known] if bool(known.any()) else shares.lost)
+    error = float(each.std()) / sqrt(len(each)) if len(each) > 1 else None
+    if error is not None and kind.classifies and not bool(each.any()):
         # As many images as kept their answers do not tell that the next one will.
-        error = 100 / len(lost)
-    return Lost(float(lost.mean()), error)
+        error = 100 / len(each)
+    lost = float(shares.lost.mean()) + _beyond_chance(shares.crossed[known])
+    return Lost(scale * lost, error)
 
 
-def _sure(crossed):
-    """What ``crossed`` is beyond chance, as its sum is that of many values of either sign.
+def _beyond_chance(crossed) -> float:
+    """The mean, in whose sum values of either sign cancel, as far as it is more than chance.
 
-    Nothing where it is a gain: of activations of 8 bits alone one was worth more than they lost,
-    which what is fitted to the float network's values afterwards takes back.
+    Its square has the variance of the mean beside that of the true one. So the mean is multiplied
+    by what the true square has of it, and no less than 0, as the positive part of the estimator of
+    James and Stein (1961) is. A gain is none: that of activations of 8 bits alone was 7.7 %, where
+    they lost 4.4 %, and weights that are fitted to the float network's values take it back.
     """
-    known = crossed[~crossed.isnan()]
-    mean = known.mean()
-    # Of one image, or of none, there is no variance.
-    if len(known) < 2 or not mean > 0:
-        return torch.zeros_like(crossed)
-    chance = known.var() / len(known)
-    return crossed.nan_to_num(float(mean)) * (1 - chance / mean.square()).clamp(min=0)
+    mean = float(crossed.mean()) if len(crossed) > 1 else 0.0
+    if mean <= 0:
+        return 0.0
+    chance = float(crossed.var()) / len(crossed)
+    return mean * max(0.0, 1 - chance / mean**2)
 
 
 def _of_coins(answers, got):

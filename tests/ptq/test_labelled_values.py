@@ -93,6 +93,25 @@ def test_of_batches_without_labels_nothing_is_known():
     assert torch.equal(found[20:], y[20:])
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+def test_masks_of_anomalies_are_not_what_an_autoencoder_should_give(dtype):
+    model, x = made(lambda: nn.Conv2d(1, 1, 3, padding=1), 1, 4, 6)
+    masks = (torch.rand(x.shape) > 0.9).to(dtype)
+    assert wanted(model, [(x, masks)], TaskKind.RECONSTRUCTION) == (None,)
+
+
+def test_what_labels_do_not_tell_takes_no_memory(monkeypatch):
+    """Score maps of many classes are larger than all images."""
+    model, x = made(lambda: nn.Conv2d(1, 8, 1), 1, 4, 6)
+    labels = torch.randint(8, (COUNT, 4, 6))
+    monkeypatch.setattr(torch.Tensor, "new_full", None)
+    monkeypatch.setattr(torch, "cat", None)
+    data = [(x[:40], labels[:40]), x[40:]]
+    graph = fuse(capture(model, x))
+    batches = [(x[:40],), (x[40:],)]
+    assert labelled_values(graph, data, batches, [TaskKind.PIXELS]) == (None,)
+
+
 @pytest.mark.parametrize("share", [0.0, SAME / 10])
 def test_labels_that_are_the_answers_tell_nothing(share):
     assert own_error(share * 7.0, 7.0) == own_error(None, 7.0) == OWN_ERROR * 7.0

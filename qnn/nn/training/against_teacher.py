@@ -6,18 +6,17 @@ import torch
 from torch import Tensor
 
 from qnn.nn.training.task import TrainingTask
-from qnn.tasks.lost import Lost, Shares, lost_shares, own_error, worst_of
+from qnn.tasks.lost import Lost, LostShares, lost_shares, own_error, worst_of
 
 
 class AgainstTeacher:
-    """Takes in images part by part.
+    """Takes in images part by part; members of several processes add up to those of all images.
 
     Members
     -------
-    shares : (2, 2, outputs, images) float64, what the model at the start and the trained one lose,
-        and what beside that, as ``qnn.tasks.lost.Shares``
-    errors : (outputs, images) float64, the teacher's squared errors, of values. Sums of both over
-        several processes are those of all images
+    shares : (models, 2, outputs, images) float64, ``lost`` and ``crossed`` of
+        ``qnn.tasks.lost.LostShares``, of the model at the start and of the trained one
+    errors : (outputs, images) float64, the teacher's squared errors, of values
     """
 
     def __init__(self, task: TrainingTask):
@@ -72,5 +71,5 @@ class AgainstTeacher:
             own_error(float(errors.mean()), head.loss.unit)
             for head, errors in zip(self.task.heads, self.errors, strict=True)
         ]
-        before, after = (list(map(Shares, *each)) for each in self.shares)
+        before, after = (list(map(LostShares, *each)) for each in self.shares)
         return worst_of(before, kinds, own), worst_of(after, kinds, own)

@@ -101,7 +101,7 @@ def automatic(
             f"values: the task's own squared error is taken as {OWN_ERROR:g} of their variance, as "
             f"nothing tells it; labels beside the images would"
         )
-    seen = *images, *split.held, *split.lessons, *(each for each in wanted if each is not None)
+    seen = *images, *split.held, *split.lessons, *wanted
     owner = _owner(rounding, given, plain, seen, terms, options)
     rounded = rounding != "nearest"
     with designs_at(checkpoint, owner) as designs:
@@ -200,10 +200,12 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     named = getattr(costs, "__qualname__", costs)
     kinds = [kind.value for kind in given.kinds]
     types = sorted(plain.types.items())
+    # Losses of values were of their squares alone before.
+    measure = [] if all(kind.classifies for kind in given.kinds) else ["growth"]
     bits = "auto" if given.chooses_bits else plain.activation_bits
     return {
         "method": method,
-        "options": [terms, options.target, named, kinds],
+        "options": [terms, options.target, named, kinds, *measure],
         "model": [str(plain.graph), *_parameters(plain.graph)],
         "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),

@@ -38,7 +38,8 @@ class HeldOut:
     answers : the float network's, of each output
     kinds : what each output is for
     own_errors : the float network's squared error in the task of each output, where it is of values
-    errors : of each output of values, those that ``own_errors`` is of; None: nothing tells them
+    errors : of each output the float network's answers less what they should be, (count, ...); NaN
+        of images of which nothing tells it; None of classes, and where nothing tells any
     guesses : whether nothing tells one of them
     """
 
@@ -74,9 +75,8 @@ class HeldOut:
             unit = spread(answer)
             gives_back = kind is TaskKind.RECONSTRUCTION and given.numel() == answer.numel()
             should = given if should is None and gives_back else should
-            error = None if should is None else answer.double() - should.reshape(answer.shape)
-            # Of some images nothing may tell it, and of none of these.
-            known = None if error is None else float(error.square().nanmean())
+            error = None if should is None else answer - should.reshape(answer.shape)
+            known = None if error is None else float(error.double().square().nanmean())
             own_errors.append(own_error(known, unit))
             errors.append(error)
             guesses |= not kind.classifies and not tells(known, unit)

@@ -1,5 +1,6 @@
 """The search for the cheapest design that loses no more than it may on images held out."""
 
+import math
 from dataclasses import dataclass, replace
 
 from qnn.nn.learn import folded_copy, learnable
@@ -25,8 +26,8 @@ from qnn.quant.term_budget import Losses
 # A build of a DenseNet takes a quarter of the time: with three to begin from, one more would fit.
 STARTS = 0.5  # of the time of a search, by which a further network to begin from has to be built
 TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
-# Of the layers: where there is no time for more, whole designs say too little of all others. Of the
-# 50 of an EfficientNet-Lite0 at 224, two took a seventh of the search.
+# Of the layers, that have to be measured in whole designs, or none is: of the 50 of an
+# EfficientNet-Lite0 at 224, two took a seventh of the search, and said little of the others.
 ENOUGH = 0.125
 
 
@@ -214,7 +215,8 @@ class Search:
         # Those designs are fitted to few images.
         took = self._took * len(images.few[0]) / len(images.fitted[0])
         left = TOGETHER * self.seconds - self.steps.spent
-        return left >= ENOUGH * len(self.products) * took
+        # Beside the one that they are compared with.
+        return left >= (1 + math.ceil(ENOUGH * len(self.products))) * took
 
     def _relative_cost(self, quantized, costs) -> float:
         """What the layers of a design cost, over that of one term everywhere."""

@@ -286,7 +286,7 @@ def test_a_search_keeps_half_of_its_time_for_designs(monkeypatch, terms, starts)
     ) == (starts == 1)
 
 
-@pytest.mark.parametrize(("seconds", "measured"), [(76, False), (1000, True)])
+@pytest.mark.parametrize(("seconds", "measured"), [(76, False), (90, False), (1000, True)])
 def test_few_of_the_layers_are_not_measured_in_whole_designs(monkeypatch, seconds, measured):
     built = slowly(monkeypatch)
     limits = {"target": 0.02, "seconds": seconds, "activation_bits": 8}
@@ -294,6 +294,25 @@ def test_few_of_the_layers_are_not_measured_in_whole_designs(monkeypatch, second
     # Three networks to begin from, and 0.4 of the time for all measures.
     assert any(design.few for design in built) == measured
     assert any("within whole designs" in line for line in lines) == measured
+
+
+def test_what_was_not_measured_for_want_of_time_is_not_after_an_interruption(tmp_path, monkeypatch):
+    limits = {"target": 0.02, "activation_bits": 8, "checkpoint": tmp_path / "kept"}
+    with monkeypatch.context() as patch:
+        built = slowly(patch)
+        with stopped_once(patch, -1) as points:
+            searched(*classifier(), seconds=76, **limits)
+    at = points.index("'layers in whole designs'") + 1
+    (tmp_path / "kept").unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        slowly(patch)
+        with stopped_after(patch, at), pytest.raises(Interrupted):
+            searched(*classifier(), seconds=76, **limits)
+    # Of a clock that begins anew, there would be time for all of them.
+    built = slowly(monkeypatch)
+    searched(*classifier(), seconds=76, **limits)
+    assert built
+    assert not any(design.few for design in built)
 
 
 def test_a_network_without_free_channels_is_tried_once():
@@ -338,6 +357,25 @@ def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
         other.head.bias[0] += 0.001
     with pytest.raises(ModelError, match="a rounding checkpoint of another model"):
         searched(other, images, checkpoint=kept)
+
+
+def test_a_search_by_labels_belongs_to_these_and_to_their_output(tmp_path, monkeypatch):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(6, 2), nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.one(x), self.two(x)
+
+    torch.manual_seed(0)
+    model, x, y, kept = Two().eval(), torch.randn(80, 6), torch.randn(80, 2), tmp_path / "kept"
+    fixed = {"task": ["regression"] * 2, "activation_bits": 8, "checkpoint": kept}
+    with stopped_after(monkeypatch, 3), pytest.raises(Interrupted):
+        searched(model, [(x, (y, None))], **fixed)
+    for labels in ((None, y), (y + 1, None), (None, None)):
+        with pytest.raises(ModelError, match="a rounding checkpoint of other data"):
+            searched(model, [(x, labels)], **fixed)
 
 
 def test_without_time_there_is_a_network():

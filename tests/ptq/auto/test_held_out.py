@@ -180,6 +180,17 @@ def test_what_chance_gives_is_not_lost(seed, share):
         assert square - 1e-5 <= found <= direct + 1e-5
 
 
+def test_the_error_is_that_of_all_that_chance_gives():
+    errors = MAPS.double()
+    found, direct = [], []
+    for seed in range(1, 61):
+        off = off_from(errors, 0.0, seed)
+        loss = loss_against(MAPS, TaskKind.REGRESSION, errors=errors)(MAPS + off)
+        found.append(loss.error)
+        direct.append(growth(errors, off)[1])
+    assert sum(found) / 60 == pytest.approx(float(torch.tensor(direct).std()), rel=0.3)
+
+
 def test_images_whose_errors_nothing_tells_count_as_the_others():
     errors = MAPS.double().clone()
     off = off_from(errors, 0.2)
