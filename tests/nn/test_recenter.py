@@ -149,3 +149,24 @@ def test_means_of_a_dense_layers_batches_which_are_noise_stay_fixed():
     fixed, moving = loss(freeze_statistics_at=0), loss(freeze_statistics_at=0.9)
     assert moving > 2 * fixed
     assert loss() == fixed
+
+
+def test_means_follow_the_weights_to_the_end():
+    """From nearest weights, which need that means move at all."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(128, 3)
+        teacher, x = nn.Sequential(*layers), torch.randn(256, 2, 6, 6)
+        teacher(x)
+    quantized = quantize(teacher.eval(), x, weight_bits=2, terms=1, bias_correction=False)
+
+    def trained(**changes):
+        plan = Recipe(steps=20, batch=16, held_out=0, rate=3e-3, **changes)
+        learnt = copy.deepcopy(quantized)
+        train(learnt, x, plan, teacher=teacher)
+        return torch.cat([each.flatten().double() for each in learnt.state_dict().values()])
+
+    usual = trained()
+    assert torch.equal(usual, trained(freeze_statistics_at=1.0))
+    assert not torch.equal(usual, trained(freeze_statistics_at=0.9))
+    assert not torch.equal(usual, trained(freeze_statistics_at=0.0))

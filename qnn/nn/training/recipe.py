@@ -48,8 +48,8 @@ class Recipe:
     method, options : estimator of a quantized model, and what it takes
     learn_exponents : whether exponents of activations are learned, for a quantized model
     freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics, of which
-        a quantized model moves the means alone; None: 1 for a float model; for a quantized one 0.9,
-        or 0 where the first batch loses less so
+        a quantized model moves the means alone; None: 1, and for a quantized one 0 where the
+        first batch loses less so
     ghost_batch : images that share BatchNorm's statistics; None: all that one process has
     ema : decay of the average of the weights that is evaluated and kept; None: the last weights
     precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only

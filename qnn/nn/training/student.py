@@ -55,7 +55,10 @@ class Student:
     model : copied
     """
 
-    freezes_at = 1.0  # share of training with moving statistics, if the recipe does not say
+    # Share of training with moving statistics, if the recipe does not say. With means that stood
+    # still in the last tenth, while weights went on to other codes, the answers of a ResNet-8 from
+    # nearest weights ended twice as far from float's: 0.050 in place of 0.025.
+    freezes_at = 1.0
     on_grid = False  # whether weights are in units of their grid
 
     def __init__(self, model: nn.Module, recipe: Recipe, device: torch.device):
@@ -119,9 +122,6 @@ class Student:
 class QuantizedStudent(Student):
     """A quantized model in training, whose weights stay on their grid in every forward pass."""
 
-    # In the last tenth the means stand still: evaluation has the very ones with which the weights
-    # learnt last.
-    freezes_at = 0.9
     on_grid = True
 
     def prepare(self) -> None:
