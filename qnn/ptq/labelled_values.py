@@ -57,5 +57,10 @@ def _joined(parts, counts) -> Tensor | None:
     known = next((part for part in parts if part is not None), None)
     if known is None:
         return None
-    blank = [known.new_full((count, *known.shape[1:]), torch.nan) for count in counts]
-    return torch.cat([b if part is None else part for part, b in zip(parts, blank, strict=True)])
+    shape = known.shape[1:]
+    return torch.cat(
+        [
+            known.new_full((count, *shape), torch.nan) if part is None else part
+            for part, count in zip(parts, counts, strict=True)
+        ]
+    )

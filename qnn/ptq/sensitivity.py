@@ -13,6 +13,7 @@ from qnn.ir.shape import order_of
 from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
+from qnn.nn.plan import Plan
 from qnn.nn.scales import set_exponents
 from qnn.ptq.data import as_images, sample
 from qnn.ptq.plans import CLOSE_TERMS
@@ -135,8 +136,7 @@ def sensitivity(
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
     given = images if isinstance(images, tuple) else (images,)
     images = tuple(as_images(each) for each in sample(given, IMAGES))
-    each = sum(math.prod(layer.shape) for layer in quantized.plan.layers)
-    size = min(CHUNK, max(FEWEST, VALUES // each))
+    size = min(CHUNK, max(FEWEST, images_within(VALUES, quantized.plan)))
     for part in zip(*(each.split(size) for each in images), strict=True):
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])
@@ -145,6 +145,11 @@ def sensitivity(
                 got = _with_weights(free, wanted, trial)
                 losses[name][terms] += share * _loss(free, wanted, got, kinds)
     return losses
+
+
+def images_within(values: int, plan: Plan) -> int:
+    """Of how many images all tensors of a network together have so many values."""
+    return values // sum(math.prod(layer.shape) for layer in plan.layers)
 
 
 def _trials(name: str, conv: QuantConv) -> dict[int, Trial]:

@@ -63,6 +63,24 @@ def test_layers_that_learn_are_measured_with_every_number_of_terms():
     assert all(found[2] > found[4] > 0 for found in losses.values())
 
 
+def test_large_images_are_measured_in_smaller_parts(monkeypatch):
+    model, x = network()
+    quantized = quantize(model, x)
+    usual, parts, tensors = sensitivity(quantized, x), [], measured._tensors
+
+    def counted(free, images):
+        parts.append(len(images[0]))
+        return tensors(free, images)
+
+    monkeypatch.setattr(measured, "_tensors", counted)
+    monkeypatch.setattr(measured, "VALUES", 1)
+    found = sensitivity(quantized, x)
+    assert sum(parts) == 70
+    assert max(parts) == measured.FEWEST
+    for name, each in found.items():
+        assert list(each.values()) == pytest.approx(list(usual[name].values()), rel=1e-4)
+
+
 def test_weights_of_two_bits_are_measured_with_more_terms():
     model, x = network()
     losses = sensitivity(quantize(model, x, weight_bits={"two": 2, "*": 3}), x)

@@ -10,7 +10,7 @@ from torch import Tensor
 from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
-from qnn.ptq.sensitivity import Trials
+from qnn.ptq.sensitivity import Trials, images_within
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.losses import spread
 
@@ -50,8 +50,7 @@ def row_shares(
     for name in trials:
         free.layer(name).register_forward_hook(partial(_keep, seen, name))
     mixes = {name: _mixes(free.plan, name) for name in trials}
-    each = sum(math.prod(layer.shape) for layer in quantized.plan.layers)
-    size = min(IMAGES, max(1, VALUES // each))
+    size = min(IMAGES, max(1, images_within(VALUES, quantized.plan)))
     images = tuple(each[:IMAGES] for each in images)
     with torch.no_grad():
         scales = [spread(each) for each in free.unfinished(*(x[:size] for x in images))]
