@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import stream
 from qnn.nn.exact import exact
 from qnn.nn.model import QuantizedModel
+from qnn.ptq.chunks import images_at_a_time
 
 
 def beside_float(
@@ -23,6 +25,7 @@ def beside_float(
     graph : that ``quantized`` was made of; its nodes are the layers, in order
     images : (count, channels, height, width) of each input, what the float model takes
     """
+    size = images_at_a_time(images)
     given = dict(zip((source.name for source in graph.inputs), images, strict=True))
     last = {name: node.name for node in graph.nodes for name in node.inputs}
     reals: dict[str, Tensor] = {}
@@ -33,7 +36,9 @@ def beside_float(
         inputs = module.plan.inputs
         reals[name] = real
         operands = [values[operand] for operand in inputs] or [given[name]]
+        # In parts, as what a layer computes on the way to its result is several times as large.
+        parts = zip(*(operand.split(size) for operand in operands), strict=True)
         with exact():
-            values[name] = module(*operands)
+            values[name] = torch.cat([module(*part) for part in parts])
         for operand in {operand for operand in inputs if last[operand] == name}:
             del reals[operand], values[operand]

@@ -10,7 +10,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.build import build
 from qnn.ptq.calibrate import choose_types, observe
-from qnn.ptq.data import chunks
+from qnn.ptq.chunks import chunks
 from qnn.ptq.formats import ChannelChoice, Choice
 from qnn.ptq.outliers import Peaks, outlying, warn_of_calibration
 from qnn.ptq.plans import plan_of

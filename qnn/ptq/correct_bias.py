@@ -14,7 +14,8 @@ from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
 from qnn.ptq.beside_float import beside_float
-from qnn.ptq.data import chunks, sample
+from qnn.ptq.chunks import chunks, concatenated, pixels_per_image
+from qnn.ptq.data import sample
 from qnn.ptq.sensitivity import divergence
 from qnn.quant import pow2
 from qnn.tasks.kinds import TaskKind, find_task
@@ -48,7 +49,7 @@ def correct_bias_if_better(
         return False
     others = tuple(each[half:] for each in images)
     # The float network's own outputs, once for both judgements.
-    wanted = [unfinished(graph, *part) for part in chunks([others])]
+    wanted = concatenated(unfinished(graph, *part) for part in chunks([others]))
     before = copy.deepcopy(quantized.state_dict())
     errors = _output_errors(quantized, others, wanted, kinds)
     correct_bias(quantized, graph, tuple(each[:half] for each in images))
@@ -68,15 +69,14 @@ def _helped(before: tuple[float, Tensor], after: tuple[float, Tensor]) -> bool:
 
 def _output_errors(quantized, images, wanted, kinds) -> tuple[float, Tensor]:
     """How far outputs are from the float ones, added up, and each image's changed answers."""
-    total, changed = 0.0, []
-    for part, reals in zip(chunks([images]), wanted, strict=True):
-        results = quantized.unfinished(*part)
-        changed.append(torch.zeros(len(part[0])))
-        for real, got, kind in zip(reals, results, kinds, strict=True):
-            got = got.reshape(real.shape)
-            total += len(got) * float(divergence(real, got, kind))
-            changed[-1] += _changed_answers(real, got, kind)
-    return total, torch.cat(changed)
+    # Of all images at once: those of a part have a spread of their own.
+    results = concatenated(quantized.unfinished(*part) for part in chunks([images]))
+    total, changed = 0.0, torch.zeros(len(images[0]))
+    for real, got, kind in zip(wanted, results, kinds, strict=True):
+        got = got.reshape(real.shape)
+        total += float(divergence(real, got, kind))
+        changed += _changed_answers(real, got, kind)
+    return total, changed
 
 
 def _changed_answers(real, got, kind) -> Tensor:
@@ -89,8 +89,7 @@ def _changed_answers(real, got, kind) -> Tensor:
 
 def _count(images: tuple[Tensor, ...]) -> int:
     """How many images means are taken of, at most."""
-    pixels = max(each.shape[2] * each.shape[3] for each in images)
-    return min(IMAGES, max(FEWEST, PIXELS // pixels))
+    return min(IMAGES, max(FEWEST, PIXELS // pixels_per_image(images)))
 
 
 @torch.no_grad()

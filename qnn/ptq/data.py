@@ -21,8 +21,7 @@ from qnn.tasks.outputs import Labels
 
 Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
 Data = Tensor | tuple[Tensor, ...] | Iterable[Batch]
-# 128 images of 224 x 224 take 1.6 GB in the widest layer of VGG-16.
-CHUNK = 128  # images at a time in calibration, so that one batch of all of them fits in memory
+ITEMS = 128  # of a data set, in a batch
 
 EMPTY = (
     "quantize needs calibration data, a tensor of images or batches of them, not an empty set; "
@@ -72,7 +71,7 @@ def listed(data: Data) -> Tensor | tuple[Tensor, ...] | list[Batch]:
     if isinstance(data, str | np.ndarray) or not _is_series(data):
         _check_tensors([data])
     # PyTorch's data sets have single items, which are no batches yet.
-    return list(DataLoader(data, CHUNK) if isinstance(data, Dataset) else data)
+    return list(DataLoader(data, ITEMS) if isinstance(data, Dataset) else data)
 
 
 def labels_beside(part: Batch, inputs: int, outputs: int) -> Labels:
@@ -96,7 +95,9 @@ def labels_beside(part: Batch, inputs: int, outputs: int) -> Labels:
     )
     if len(after) not in (1, outputs) or not is_labels or not known:
         return None
-    arrays = tuple(None if each is None else each.numpy(force=True) for each in after)
+    # NumPy has no bfloat16.
+    plain = [y.float() if y is not None and y.dtype == torch.bfloat16 else y for y in after]
+    arrays = tuple(None if y is None else y.numpy(force=True) for y in plain)
     return arrays[0] if len(arrays) == 1 else arrays
 
 
@@ -274,9 +275,3 @@ def drawn(count: int, most: int | None) -> np.ndarray:
     """
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return order[:most].numpy()
-
-
-def chunks(batches: Iterable[tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:
-    """The batches' images, (count, channels, height, width) of each input, ``CHUNK`` at a time."""
-    for batch in batches:
-        yield from zip(*(as_images(images).split(CHUNK) for images in batch), strict=True)

@@ -137,6 +137,21 @@ def test_chance_is_two_standard_errors_of_the_changed_answers():
         assert correct_bias._helped(before, after) == (nearer and chance)
 
 
+def test_values_are_judged_by_the_spread_of_all_images_however_few_are_computed_at_once(
+    monkeypatch,
+):
+    flat = lambda: nn.Conv2d(3, 8, 3), nn.Flatten, lambda: nn.Linear(128, 2)
+    model, images = built(*flat)
+    seen, helped = [], correct_bias._helped
+    monkeypatch.setattr(correct_bias, "_helped", lambda *pair: seen.append(pair) or helped(*pair))
+    for at_a_time in (128, 5, 1):
+        monkeypatch.setattr("qnn.ptq.chunks.CHUNK", at_a_time)
+        quantize(model, images, task="regression")
+    # Sums of float32 are in another order.
+    whole, *parts = [[error for error, _ in pair] for pair in seen]
+    assert parts == [pytest.approx(whole, rel=1e-5)] * 2
+
+
 def test_answers_count_by_image():
     real = torch.tensor([[3.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
     got = torch.tensor([[1.0, 3.0], [0.0, 9.0], [2.0, 1.0]])

@@ -10,6 +10,7 @@ from torch import nn
 
 from qnn.errors import ModelError, QnnWarning
 from qnn.frontend.capture import capture
+from qnn.nn.layers import QuantConv
 from qnn.nn.learn import learnable
 from qnn.nn.scales import sums_limit, sums_reach
 from qnn.ptq.auto.options import Auto
@@ -49,6 +50,26 @@ def test_answers_come_nearer_to_the_float_ones_than_nearest(bits, terms):
     assert distance(model, found, unseen) < 0.6 * distance(model, nearest, unseen)
     assert fits(found)
     equal_to_its_integers(found, (unseen[:4],))
+
+
+def test_large_images_are_computed_in_parts_and_no_code_is_another(monkeypatch):
+    model, images = classifier()
+    start = calibrated_on(model, images)
+    whole = rounded(start, images)
+    monkeypatch.setattr("qnn.ptq.chunks.CHUNK_PIXELS", 40 * images[0, 0].numel())
+    sizes, exact = [], QuantConv._exact
+
+    def counted(conv, x, *rest):
+        sizes.append(len(x))
+        return exact(conv, x, *rest)
+
+    monkeypatch.setattr(QuantConv, "_exact", counted)
+    found = rounded(start, images)
+    assert len(images) > max(sizes) == 40
+    for (_, wanted), (_, conv) in zip(learnable(whole), learnable(found), strict=True):
+        assert torch.equal(conv.indices(), wanted.indices())
+        assert torch.equal(conv.weight_exponent, wanted.weight_exponent)
+        assert torch.equal(conv.folded_bias(), wanted.folded_bias())
 
 
 def test_terms_may_differ_by_channel():

@@ -26,7 +26,8 @@ from qnn.ptq.auto.starts import CLEARLY, Start
 from qnn.ptq.auto.steps import Steps
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
-from qnn.ptq.data import chosen_labels, chunks
+from qnn.ptq.chunks import chunks
+from qnn.ptq.data import chosen_labels
 from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice, by_convolution

@@ -9,7 +9,7 @@ from torch import Tensor
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import given_of, unfinished
 from qnn.nn.model import QuantizedModel
-from qnn.ptq.data import chunks
+from qnn.ptq.chunks import chunks, concatenated
 from qnn.ptq.sensitivity import divergence
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.losses import spread
@@ -66,8 +66,7 @@ class HeldOut:
             ``qnn.ptq.labelled_values``
         """
         # Scores before a last softmax, of which KL is taken with its own.
-        parts = [unfinished(graph, *part) for part in chunks([images])]
-        answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        answers = concatenated(unfinished(graph, *part) for part in chunks([images]))
         # In the axes of the user, as answers are.
         given = given_of(graph, images)[0]
         own_errors, errors, guesses = [], [], False
@@ -95,8 +94,7 @@ class HeldOut:
     @torch.no_grad()
     def loss(self, quantized: QuantizedModel) -> Loss:
         """What ``quantized`` loses, of pixels or reals as it takes them."""
-        parts = [quantized.unfinished(*part) for part in chunks([self.images])]
-        found = tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        found = concatenated(quantized.unfinished(*part) for part in chunks([self.images]))
         each = [
             (wanted, got.reshape(wanted.shape), kind)
             for wanted, got, kind in zip(self.answers, found, self.kinds, strict=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qnn.ptq.chunks import pixels_per_image
 from qnn.ptq.data import drawn
 
 Images = tuple[Tensor, ...]  # (count, ...) of each input
@@ -104,14 +105,9 @@ def _further(given, calibrated) -> Tensor:
 
 
 def _most_fitted(images) -> int:
-    return min(FITTED, max(FEWEST, PIXELS // _pixels(images)))
+    return min(FITTED, max(FEWEST, PIXELS // pixels_per_image(images)))
 
 
 def _judging(images, further) -> int:
     """How many of so many further images judge."""
-    return min(int(JUDGING * further), JUDGED_PIXELS // _pixels(images))
-
-
-def _pixels(images) -> int:
-    """Of one image, the largest of all inputs."""
-    return max(each.shape[2:].numel() for each in images)
+    return min(int(JUDGING * further), JUDGED_PIXELS // pixels_per_image(images))

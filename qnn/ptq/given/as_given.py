@@ -16,7 +16,7 @@ from qnn.nn.scales import sums_limit, sums_reach
 from qnn.ptq.calibrate import choose_types, observe
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.choose_index import choose_index
-from qnn.ptq.data import chunks
+from qnn.ptq.chunks import chunks
 from qnn.ptq.given.report import CLOSE, GivenReport, compared
 from qnn.ptq.given.settle import settle
 from qnn.ptq.given.types import (
