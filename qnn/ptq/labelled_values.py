@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,11 +45,20 @@ def labelled_values(
 
 
 def _values(shape, labels) -> Tensor | None:
-    """Labels as (samples, *shape) float32; None where they are none of these values."""
+    """Labels as (samples, *shape) float32, NaN of those that are not finite.
+
+    None where they are none of these values, or none is finite.
+    """
+    with np.errstate(over="ignore"):
+        labels = labels.astype(np.float32)
+    told = np.isfinite(labels)
+    if not told.any():
+        return None
     try:
-        values = labels_for(TaskKind.REGRESSION, shape, labels)
+        values = labels_for(TaskKind.REGRESSION, shape, np.where(told, labels, 0))
     except ModelError:
         return None
+    values[~told.reshape(values.shape)] = np.nan
     return torch.from_numpy(values).reshape(-1, *shape)
 
 

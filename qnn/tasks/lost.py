@@ -108,7 +108,7 @@ def lost_shares(
     else:
         lost = (got - answers).square()
         if errors is not None:
-            crossed = _of_images(2 * (got - answers) * errors)
+            crossed = (2 * (got - answers) * errors).reshape(len(answers), -1).nanmean(1)
     return LostShares(_of_images(lost), crossed)
 
 

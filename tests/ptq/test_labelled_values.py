@@ -93,6 +93,36 @@ def test_of_batches_without_labels_nothing_is_known():
     assert torch.equal(found[20:], y[20:])
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -1e39])
+def test_a_label_that_is_not_finite_tells_nothing_and_the_others_of_its_batch_do(value):
+    model, x = made(lambda: nn.Linear(6, 2), 6)
+    y = torch.randn(COUNT, 2).double()
+    told = torch.ones(COUNT, 2, dtype=torch.bool)
+    told[3, 1] = told[40, 0] = False
+    given = y.where(told, value)
+    (found,) = wanted(model, [(x[:30], given[:30]), (x[30:], given[30:])], TaskKind.REGRESSION)
+    assert torch.equal(found[told], y[told].float())
+    assert bool(found[~told].isnan().all())
+    assert bool((given == y)[told].all())
+
+
+def test_a_search_goes_by_the_labels_that_each_image_has():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
+    x = torch.randn(400, 6)
+    with torch.no_grad():
+        y = model(x)
+        y = y + 0.3 * spread(y) ** 0.5 * torch.randn(y.shape).sign()
+    one_each = torch.arange(400)[:, None] % 2 == torch.arange(2)
+    lost = []
+    for labels in (y, y.where(one_each, torch.nan), y.where(one_each, torch.inf).bfloat16()):
+        fixed = {"terms": 1, "activation_bits": 8, "task": "regression"}
+        _, result, lines = searched(model, [(x, labels)], target=100, **fixed)
+        assert not any("nothing tells it" in line for line in lines)
+        lost.append(result.loss.lost)
+    assert lost[1:] == pytest.approx([lost[0]] * 2, rel=0.2)
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
 def test_masks_of_anomalies_are_not_what_an_autoencoder_should_give(dtype):
     model, x = made(lambda: nn.Conv2d(1, 1, 3, padding=1), 1, 4, 6)

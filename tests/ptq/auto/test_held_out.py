@@ -191,12 +191,13 @@ def test_the_error_is_that_of_all_that_chance_gives():
     assert sum(found) / 60 == pytest.approx(float(torch.tensor(direct).std()), rel=0.3)
 
 
-def test_images_whose_errors_nothing_tells_count_as_the_others():
+@pytest.mark.parametrize("unknown", [slice(100), (slice(None), 0)], ids=["images", "channels"])
+def test_values_whose_errors_nothing_tells_count_as_the_others(unknown):
     errors = MAPS.double().clone()
     off = off_from(errors, 0.2)
-    errors[:100] = torch.nan
+    errors[unknown] = torch.nan
     found = loss_against(MAPS, TaskKind.REGRESSION, errors=errors)(MAPS + off)
-    crossed = 200 * float((off * errors)[100:].mean())
+    crossed = 200 * float((off * errors).nanmean())
     assert found.lost == pytest.approx(growth(MAPS, off)[0] + crossed, rel=1e-2)
 
 
