@@ -8,7 +8,7 @@ from torch import nn
 
 from qnn.nn import learn
 from qnn.nn.recenter import recenter
-from qnn.nn.training import Recipe, train
+from qnn.nn.training import Recipe, loop, means, train
 from tests.nearest import quantize
 
 
@@ -149,6 +149,21 @@ def test_means_of_a_dense_layers_batches_which_are_noise_stay_fixed():
     fixed, moving = loss(freeze_statistics_at=0), loss(freeze_statistics_at=0.9)
     assert moving > 2 * fixed
     assert loss() == fixed
+
+
+@pytest.mark.parametrize(("fixed", "freezes_at"), [(0.95, 1.0), (0.85, 0.0)])
+def test_means_stay_fixed_where_that_is_clearly_better(fixed, freezes_at, monkeypatch):
+    losses, chosen = iter([1.0, 1.0, fixed]), []
+
+    def choose(run):
+        means.choose_means(run)
+        chosen.append(run.task.student.freezes_at)
+
+    monkeypatch.setattr(means, "_first_loss", lambda _run: next(losses))
+    monkeypatch.setattr(loop, "choose_means", choose)
+    nearest = quantize(network(), images(), weight_bits=3, bias_correction=False)
+    train(nearest, images(), Recipe(steps=1, held_out=0), teacher=network())
+    assert chosen == [freezes_at]
 
 
 def test_means_follow_the_weights_to_the_end():
