@@ -49,7 +49,7 @@ class Recipe:
     learn_exponents : whether exponents of activations are learned, for a quantized model
     freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics, of which
         a quantized model moves the means alone; None: 1, and for a quantized one 0 where the
-        first batch loses less so
+        first batch loses clearly less so
     ghost_batch : images that share BatchNorm's statistics; None: all that one process has
     ema : decay of the average of the weights that is evaluated and kept; None: the last weights
     precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only
