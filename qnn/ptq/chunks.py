@@ -1,4 +1,4 @@
-"""Of many images a part at a time is computed, as their tensors have to fit in memory."""
+"""Images in parts, of which all tensors fit in memory."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,16 +9,16 @@ from torch import Tensor
 from qnn.ptq.data import as_images
 
 CHUNK = 128  # images that are computed at a time, at most
-CHUNK_PIXELS = 1 << 21  # of them: 41 images of 224 x 224 take 0.5 GB in VGG-16's widest layer
+CHUNK_PIXELS = 1 << 21  # of all of these: 41 of 224 x 224 take 0.5 GB in VGG-16's widest layer
 
 
 def pixels_per_image(images: Sequence[Tensor]) -> int:
-    """Those of the largest input."""
+    """The pixels of one image, in the input that has most."""
     return max(math.prod(each.shape[2:]) for each in images)
 
 
 def images_at_a_time(images: Sequence[Tensor]) -> int:
-    """How many images are computed together, fewer of large ones."""
+    """How many images are computed together: fewer, the larger they come in."""
     return max(1, min(CHUNK, CHUNK_PIXELS // max(1, pixels_per_image(images))))
 
 

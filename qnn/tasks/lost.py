@@ -34,8 +34,9 @@ class LostShares:
     -------
     lost : (images,), a share of classes, the squared error against the float network's values
     crossed : (images,), what the squared error of a task grows by beside that: twice the product of
-        the float network's error and of what has changed. 0 of classes, and where nothing tells
-        the errors of an output; NaN of an image whose errors nothing tells
+        the float network's error and of what has changed, on average over the values whose errors
+        are told. 0 of classes, and where nothing tells the errors of an output; NaN of an image of
+        which nothing tells any
     """
 
     lost: Tensor

@@ -151,9 +151,20 @@ def test_means_of_a_dense_layers_batches_which_are_noise_stay_fixed():
     assert loss() == fixed
 
 
-@pytest.mark.parametrize(("fixed", "freezes_at"), [(0.95, 1.0), (0.85, 0.0)])
-def test_means_stay_fixed_where_that_is_clearly_better(fixed, freezes_at, monkeypatch):
-    losses, chosen = iter([1.0, 1.0, fixed]), []
+@pytest.mark.parametrize(
+    ("found", "freezes_at"),
+    [
+        ([1.0, 1.0, 0.95], 1.0),
+        ([1.0, 1.0, 0.85], 0.0),
+        ([-1.0, -1.0, -0.95], 1.0),
+        ([-1.0, -1.0, -1.05], 1.0),
+        ([-1.0, -1.0, -1.15], 0.0),
+        ([torch.nan, 1.0, 0.85], 0.0),
+        ([1.0, 1.0, torch.nan], 1.0),
+    ],
+)
+def test_means_stay_fixed_where_that_is_clearly_better(found, freezes_at, monkeypatch):
+    losses, chosen = iter(found), []
 
     def choose(run):
         means.choose_means(run)

@@ -13,7 +13,7 @@ from qnn.nn.training.watch import Tally
 from qnn.tensor_file import TensorFileError, read_tensors, write_tensors
 
 FORMAT = "qnn-training-checkpoint"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, eq=False)
