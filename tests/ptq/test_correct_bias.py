@@ -140,8 +140,7 @@ def test_chance_is_two_standard_errors_of_the_changed_answers():
 def test_values_are_judged_by_the_spread_of_all_images_however_few_are_computed_at_once(
     monkeypatch,
 ):
-    flat = lambda: nn.Conv2d(3, 8, 3), nn.Flatten, lambda: nn.Linear(128, 2)
-    model, images = built(*flat)
+    model, images = built(lambda: nn.Conv2d(3, 8, 3), nn.Flatten, lambda: nn.Linear(128, 2))
     seen, helped = [], correct_bias._helped
     monkeypatch.setattr(correct_bias, "_helped", lambda *pair: seen.append(pair) or helped(*pair))
     for at_a_time in (128, 5, 1):

@@ -106,13 +106,18 @@ def test_a_label_that_is_not_finite_tells_nothing_and_the_others_of_its_batch_do
     assert bool((given == y)[told].all())
 
 
-def test_a_search_goes_by_the_labels_that_each_image_has():
+def of_two_values():
+    """A network of two values, images for it, and what it answers."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
     x = torch.randn(400, 6)
     with torch.no_grad():
-        y = model(x)
-        y = y + 0.3 * spread(y) ** 0.5 * torch.randn(y.shape).sign()
+        return model, x, model(x)
+
+
+def test_a_search_goes_by_the_labels_that_each_image_has():
+    model, x, answers = of_two_values()
+    y = answers + 0.3 * spread(answers) ** 0.5 * torch.randn(answers.shape).sign()
     one_each = torch.arange(400)[:, None] % 2 == torch.arange(2)
     lost = []
     for labels in (y, y.where(one_each, torch.nan), y.where(one_each, torch.inf).bfloat16()):
@@ -178,11 +183,7 @@ def test_labels_of_probabilities_are_not_compared_with_scores():
 
 
 def test_a_search_measures_by_labels():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
-    x = torch.randn(400, 6)
-    with torch.no_grad():
-        answers = model(x)
+    model, x, answers = of_two_values()
     off = torch.randn(answers.shape)
     lost = {}
     for share in (0.3, 0.1, None):
