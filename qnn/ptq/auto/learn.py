@@ -13,7 +13,6 @@ import torch
 from qnn.nn.model import QuantizedModel
 from qnn.nn.round import Source, round_quantized
 from qnn.ptq.calibrated import Calibrated
-from qnn.ptq.chunks import pixels_per_image
 from qnn.ptq.teacher import Teacher
 from qnn.quant.rounding import Batch, Progress
 from qnn.quant.rounding.checkpoint import Checkpoint
@@ -83,8 +82,10 @@ def learn(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     source = Source(Teacher(start.graph, [None] * len(images), device), images, kinds=tuple(kinds))
     count = len(images[0])
+    # Of all inputs together, as a step keeps the tensors of all of them.
+    pixels = sum(each[0].numel() // each.shape[1] for each in images)
     options = FEW if count < ENOUGH else MANY
-    batch = min(options.batch, max(1, BATCH_PIXELS // pixels_per_image(images)), count)
+    batch = min(options.batch, max(1, BATCH_PIXELS // pixels), count)
     try:
         round_quantized(
             quantized,
